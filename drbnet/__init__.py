@@ -1,0 +1,1 @@
+"""Defocus deblurring networks: training, evaluation, deblurring."""

@@ -1,0 +1,1 @@
+"""What joins lfsynth, psf and drbnet: the demo."""

@@ -1,0 +1,1 @@
+"""Point spread functions from photographs of disks."""
