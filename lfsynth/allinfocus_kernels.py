@@ -28,14 +28,14 @@ first, while more than the second supports each pixel about it."""
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _mean_squares(samples, reference, inverse, own):  # type: ignore[no-untyped-def]
-    """Mean square difference over channels, in variances."""
+def _mean_squares(samples, valid, reference, inverse, own):  # type: ignore[no-untyped-def]
+    """Mean square difference over channels, in variances; 0 outside the view, which speaks against no neighbour."""
     channels, width = samples.shape
     own[:] = 0
     for c in range(channels):
         for x in range(width):
             difference = samples[c, x] - reference[c, x]
-            own[x] += difference * difference * inverse[c, x]
+            own[x] += difference * difference * inverse[c, x] * valid[x]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -124,11 +124,13 @@ def robust_average(  # type: ignore[no-untyped-def]
                 du, dv = np.float32(u - centre[0]), np.float32(v - centre[1])
                 picked, inside = samples[slot, n], valid[slot, n]
                 sample_row(views[u, v], ahead, du, dv, disparity[ahead], table, scratch, picked, inside)
-                _mean_squares(picked, reference, inverse, own[slot, n])
+                _mean_squares(picked, inside, reference, inverse, own[slot, n])
                 _sum_across(own[slot, n], across[slot, n])
                 if n > 0:
                     for x in range(width):
-                        support[slot, x] += share if own[slot, n, x] < np.float32(_ALIKE) else zero
+                        support[slot, x] += (
+                            share * inside[x] if own[slot, n, x] < np.float32(_ALIKE) else zero
+                        )
         y = ahead - 1
         if y < first:
             continue
@@ -159,7 +161,7 @@ def robust_average(  # type: ignore[no-untyped-def]
         sums[:] = 0
         for n in range(number):
             d, inside, trust = own[here, n], valid[here, n], view_weights[n]
-            _mean_squares(samples[here, n], reference, inverse, d)
+            _mean_squares(samples[here, n], inside, reference, inverse, d)
             for x in range(width):
                 e = max(one - d[x] * second_scale, zero)
                 e *= e

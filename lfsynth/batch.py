@@ -1,20 +1,30 @@
-"""Many light fields into one dataset: in parallel, past bad ones, past workers that die, and on from where it stopped."""
+"""Many light fields into one dataset: in parallel, past bad ones and dead workers, on where it stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from lfsynth.dataset_writing import DatasetError, locked, remove, working, writing
 from lfsynth.errors import InputError
-from lfsynth.generate import Recipe, finished, write_scene
+from lfsynth.generate import Recipe
 from lfsynth.lfdof import Dataset, read_record, write_manifest
 from lfsynth.machine import cores
 from lfsynth.readers import ReadOptions
+from lfsynth.scene_files import finished, write_scene
+
+ORPHAN_CHECK = 0.5
+"""Seconds after which a worker whose run was killed notices it."""
 
 
 @dataclass(frozen=True)
@@ -37,115 +47,195 @@ class Outcome:
     made: bool = True
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a batch makes of each light field.
+
+    Attributes
+    ----------
+    dataset : where to
+    recipe, options : what to make and how to read
+    debug : let an unexpected error through instead of setting its light field aside
+    """
+
+    dataset: Dataset
+    recipe: Recipe
+    options: ReadOptions
+    debug: bool = False
+
+
 def run(
+    job: Job,
     scenes: dict[str, Path],
-    dataset: Dataset,
-    recipe: Recipe,
-    options: ReadOptions,
     *,
     jobs: int,
     report: Callable[[Outcome], None],
-    debug: bool = False,
+    notice: Callable[[str], None],
 ) -> list[Outcome]:
     """Make the scenes that are not there yet, and the manifest of all that are.
 
+    What an earlier run made otherwise of one of these light fields goes, even where it cannot be made now. A
+    disk that is full stops the batch: no other light field would fit. What is made stays, and the same call
+    goes on from there.
+
     Parameters
     ----------
+    job : what to make; its dataset is locked while this runs
     scenes : light fields by name
-    dataset : where to; locked while this runs
-    recipe, options : what to make and how to read
     jobs : processes
     report : called in this process after each light field, in no particular order
-    debug : let an unexpected error through instead of setting its light field aside
+    notice : called with a line on what the user should know of the run
 
     Returns
     -------
-    outcomes in the order of ``scenes``
+    outcomes in the order of the scenes
 
     Raises
     ------
     InputError
         If the dataset's folder cannot be used, or another run is using it.
+    DatasetError
+        If the dataset cannot be written any more.
     """
-    with dataset.locked():
-        outcomes: dict[str, Outcome] = {}
+    dataset = job.dataset
+    outcomes: dict[str, Outcome] = {}
 
-        def done(outcome: Outcome) -> None:
-            outcomes[outcome.scene] = outcome
-            report(outcome)
+    def done(outcome: Outcome) -> None:
+        outcomes[outcome.scene] = outcome
+        report(outcome)
 
-        left = []
+    with locked(dataset, waiting=lambda: notice("waiting for the workers of a run that was killed")):
+        left = {}
         for scene, path in scenes.items():
-            try:
-                rows = finished(dataset, scene, path, recipe, options)
-            except InputError as error:
-                done(Outcome(scene, path, (), str(error)))
-                continue
-            if rows is None:
-                left.append(scene)
+            outcome = _finished(job, scene, path)
+            if outcome is None:
+                left[scene] = path
             else:
-                done(Outcome(scene, path, tuple(rows), made=False))
+                done(outcome)
         try:
-            _work(left, scenes, dataset, recipe, options, jobs, done, debug)
-        finally:
-            _write_manifest(dataset, outcomes)
+            with writing(dataset):
+                _remove_renamed(dataset, scenes)
+            with closing(_made(job, left, jobs, notice)) as made:
+                for outcome in made:
+                    if outcome.fault:
+                        with writing(dataset):
+                            remove(dataset, outcome.scene)
+                    done(outcome)
+        except BaseException:
+            # Where this fails too, the first error is what the user has to know.
+            with suppress(DatasetError):
+                _write_manifest(dataset, outcomes)
+            raise
+        _write_manifest(dataset, outcomes)
     return [outcomes[scene] for scene in scenes]
 
 
-def _work(
-    left: list[str],
-    scenes: dict[str, Path],
-    dataset: Dataset,
-    recipe: Recipe,
-    options: ReadOptions,
-    jobs: int,
-    done: Callable[[Outcome], None],
-    debug: bool,
-) -> None:
-    if jobs == 1 or len(left) == 1:
-        for scene in left:
-            done(_make(scene, scenes[scene], dataset, recipe, options, cores(), debug))
-        return
-
-    def calls(names: list[str]) -> list[Any]:
-        threads = max(1, cores() // jobs)
-        return [delayed(_make)(n, scenes[n], dataset, recipe, options, threads, debug) for n in names]
-
-    waiting = list(left)
-    # When a worker is killed (mostly for lack of memory) its whole pool goes, and which light field it had is not known.
-    # A second pool takes up what is left; if that goes too, a process for each light field finds the culprit.
-    for _ in range(2):
-        try:
-            for outcome in Parallel(jobs, return_as="generator_unordered")(calls(waiting)):
-                waiting.remove(outcome.scene)
-                done(outcome)
-            return
-        except TerminatedWorkerError:
-            continue
-    for scene in waiting:
-        try:
-            outcome = Parallel(jobs)(calls([scene]))[0]
-        except TerminatedWorkerError:
-            fault = "its process was killed, perhaps for lack of memory"
-            cure = "free some memory or take fewer --jobs"
-            outcome = Outcome(scene, scenes[scene], (), str(InputError(scenes[scene], fault, cure)))
-        done(outcome)
-
-
-def _make(
-    scene: str, path: Path, dataset: Dataset, recipe: Recipe, options: ReadOptions, threads: int, debug: bool
-) -> Outcome:
+def _finished(job: Job, scene: str, path: Path) -> Outcome | None:
+    """The outcome of a scene that need not be made, or whose name is taken; None for others."""
     try:
-        with dataset.working():
-            rows = write_scene(dataset, scene, path, recipe, options, threads=threads)
-        return Outcome(scene, path, tuple(rows))
+        rows = finished(job.dataset, scene, path, job.recipe, job.options)
     except InputError as error:
-        return Outcome(scene, path, (), str(error))
+        return Outcome(scene, path, (), str(error), made=False)
+    return None if rows is None else Outcome(scene, path, tuple(rows), made=False)
+
+
+def _remove_renamed(dataset: Dataset, scenes: dict[str, Path]) -> None:
+    """Remove scenes that an earlier run made from one of these light fields under another name.
+
+    Names change when another light field of the same name turns up; a scene must not be there twice.
+    """
+    now = {str(path.resolve()): scene for scene, path in scenes.items()}
+    for scene in dataset.scenes():
+        record = read_record(dataset, scene)
+        if scene not in scenes and record is not None and record["source"] in now:
+            remove(dataset, scene)
+
+
+def _made(
+    job: Job, left: dict[str, Path], jobs: int, notice: Callable[[str], None]
+) -> Generator[Outcome, None, None]:
+    """Make scenes, each as soon as a process is free for it."""
+    if jobs == 1 or len(left) == 1:
+        for scene, path in left.items():
+            yield _make(job, scene, path, cores(), os.getpid())
+        return
+    waiting = dict(left)
+    while waiting:
+        try:
+            with closing(_parallel(job, waiting, jobs)) as outcomes:
+                for outcome in outcomes:
+                    del waiting[outcome.scene]
+                    yield outcome
+        except TerminatedWorkerError:
+            notice("a process was killed, perhaps for lack of memory; if that goes on, take fewer --jobs")
+            # The other processes go with it, and which light field it had is not known, but it was one of the
+            # first: each of these gets the machine for itself.
+            for scene in list(waiting)[: 2 * jobs]:
+                yield _made_alone(job, scene, waiting.pop(scene))
+
+
+def _made_alone(job: Job, scene: str, path: Path) -> Outcome:
+    """Make one scene in a process that may die."""
+    outcome = _finished(job, scene, path)
+    if outcome is not None:
+        return replace(outcome, made=True)  # it was made, but the news of it was lost
+    try:
+        return next(_parallel(job, {scene: path}, 2))
+    except TerminatedWorkerError:
+        fault = "its process was killed, perhaps for lack of memory"
+        return Outcome(scene, path, (), str(InputError(path, fault, "free some memory or take fewer --jobs")))
+
+
+def _parallel(job: Job, scenes: dict[str, Path], jobs: int) -> Generator[Outcome, None, None]:
+    """Make scenes in processes.
+
+    Raises
+    ------
+    TerminatedWorkerError
+        If one of them dies.
+    """
+    threads = max(1, cores() // min(jobs, len(scenes)))
+    # One at a time: batches of quick ones would hold back the news of them.
+    pool = Parallel(jobs, return_as="generator_unordered", batch_size=1)
+    calls = (delayed(_make)(job, scene, path, threads, os.getpid()) for scene, path in list(scenes.items()))
+    outcomes: Generator[Outcome, None, None] = pool(calls)
+    return outcomes
+
+
+def _make(job: Job, scene: str, path: Path, threads: int, run: int) -> Outcome:
+    """Make one scene, in the process of the run or in a child of it; ``run`` is its process id."""
+    if os.getpid() != run:
+        _end_with(run)
+    try:
+        with working(job.dataset, run) as wanted:
+            if not wanted:
+                os._exit(1)
+            rows = write_scene(job.dataset, scene, path, job.recipe, job.options, threads=threads)
+        return Outcome(scene, path, tuple(rows))
+    except DatasetError:
+        raise
+    except InputError as error:
+        fault = error
+    except MemoryError as error:
+        fault = InputError(path, f"does not fit into memory ({error})", "free some or take fewer --jobs")
     except Exception as error:
-        if debug:
+        if job.debug:
             raise
-        fault = InputError(path, f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
-        return Outcome(scene, path, (), str(fault))
+        what = f"unexpected {type(error).__name__}: {error}"
+        fault = InputError(path, what, "run again with --debug and report it")
+    return Outcome(scene, path, (), str(fault))
+
+
+@functools.cache
+def _end_with(run: int) -> None:
+    """End this process soon after the run whose worker it is: whoever kills that means to stop it all."""
+
+    def watch() -> None:
+        while os.getppid() == run:
+            time.sleep(ORPHAN_CHECK)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_manifest(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
@@ -157,6 +247,12 @@ def _write_manifest(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
             rows[scene] = record["rows"]
     for outcome in outcomes.values():
         if outcome.fault:
-            failure = {"kind": "failed", "scene": outcome.scene, "light_field": outcome.path.name, "fault": outcome.fault}
+            failure = {
+                "kind": "failed",
+                "scene": outcome.scene,
+                "light_field": outcome.path.resolve().name,
+                "fault": outcome.fault,
+            }
             rows.setdefault(outcome.scene, []).append(failure)
-    write_manifest(dataset, [row for scene in sorted(rows) for row in rows[scene]])
+    with writing(dataset):
+        write_manifest(dataset, [row for scene in sorted(rows) for row in rows[scene]])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -15,7 +16,7 @@ COMMANDS = ("generate", "info", "refocus", "allinfocus", "verify")
 
 
 class _Commands(click.Group):
-    """Commands found by name, so that ``--help`` and one command do not load the others' libraries."""
+    """Commands found by name, so that one command does not load the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order of use."""
@@ -38,7 +39,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = debug
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line: exit code 0, 1 where part of a batch failed, 2 where the input is at fault."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
@@ -46,24 +47,27 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
     try:
         code: Any = cli.main(arguments, prog_name="lfsynth", standalone_mode=False)
-    except InputError as error:
-        _fail(str(error), 2, debug)
+        sys.stdout.flush()
     except click.ClickException as error:
-        if debug:
-            raise
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; the same command goes on where it was", 130, debug=False)
-    except MemoryError as error:
-        _fail(f"out of memory ({error}); free some, or take fewer --jobs", 2, debug)
+        _fail("stopped; the same command goes on where it was", 130)
+    except BrokenPipeError:
+        # Whoever reads our output, as head does, has enough; Python must not try to flush it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
-        _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 2, debug)
+        if debug:
+            raise
+        if isinstance(error, InputError):
+            _fail(str(error), 2)
+        if isinstance(error, MemoryError):
+            _fail(f"out of memory ({error}); free some, or take fewer --jobs", 2)
+        _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(line: str, code: int, debug: bool) -> None:
-    if debug:
-        raise  # noqa: PLE0704 - called while an exception is handled
+def _fail(line: str, code: int) -> NoReturn:
     click.echo(f"lfsynth: {line}", err=True)
     sys.exit(code)

@@ -38,7 +38,7 @@ ends."""
 _VIEWS_AN_ARM = 4
 """So many views of each arm are compared, spread from the innermost to the outermost."""
 
-_COARSE_STEP, _FINE_STEP = 0.7, 0.6
+_COARSE_STEP, _FINE_STEP = 0.7, 0.4
 """Between two hypotheses the outermost view moves by so many pixels of the resolution searched."""
 
 _MOST_HYPOTHESES = 64
@@ -230,7 +230,8 @@ def _coarse_range(
 
 def _tolerance(grey: NDArray[np.float32]) -> float:
     """Difference of grey beyond which two views do not show the same point: 4 sigma of the noise, or 0.02."""
-    # Second differences of white noise have a deviation of 6 sigma; the median passes by what edges there are.
+    # Second differences of white noise have a deviation of 6 sigma; the median passes by what edges there
+    # are.
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     laplacian = cv2.filter2D(grey, -1, kernel)
     return max(4 * float(np.median(np.abs(laplacian))) / (0.6745 * 6), 0.02)

@@ -212,5 +212,5 @@ def upsample(disparity, confidence, grey, guide, inverse):  # type: ignore[no-un
                 value += weight * disparity[j, k]
                 trust += weight * confidence[j, k]
             fine[y, x] = value / total
-            sure[y, x] = trust / total
+            sure[y, x] = min(trust / total, one)
     return fine, sure

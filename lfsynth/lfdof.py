@@ -2,29 +2,28 @@
 
 ::
 
-    <root>/{train,test}_data/input/<scene>/<scene>_ap<a>_<ff>.png      defocused, aperture a = 1.., focus ff = 00..
-    <root>/{train,test}_data/ground_truth/<scene>.png                  all in focus, one a scene
-    <root>/{train,test}_data/defocus/<scene>/<scene>_ap<a>_<ff>.png    on request: circle of confusion, 16-bit grey
-    <root>/manifest.jsonl                                              one line a picture
-    <root>/.lfsynth/                                                   what a later run needs to go on, and the lock
+    <root>/{train,test}_data/input/<scene>/<scene>_ap<a>_<ff>.png    defocused
+    <root>/{train,test}_data/ground_truth/<scene>.png                all in focus, one a scene
+    <root>/{train,test}_data/defocus/<scene>/<scene>_ap<a>_<ff>.png  on request: circle of confusion, grey
+    <root>/manifest.jsonl                                            one line a picture
+    <root>/.lfsynth/                                                 what a later run needs to go on
 
-Apertures are numbered from the smallest, focus settings from the farthest. A defocus map holds the radius of the circle
-of confusion in 1/256 of the picture's pixels.
+Apertures are numbered from 1, the smallest, focus settings from 0, the farthest. A defocus map holds the
+radius of the circle of confusion in 1/256 of the picture's pixels. How such a dataset is changed says
+`dataset_writing`.
 
-The layout is that of L. Ruan et al., "AIFNet: All-in-focus image restoration network using a light field-based dataset",
-IEEE TCI 2021, doi:10.1109/TCI.2021.3092891.
+The layout is that of L. Ruan et al., "AIFNet: All-in-focus image restoration network using a light
+field-based dataset", IEEE TCI 2021, doi:10.1109/TCI.2021.3092891.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
-import os
 import re
-import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from lfsynth.pictures import Written, write_bytes_atomic
 
 MANIFEST = "manifest.jsonl"
 STATE = ".lfsynth"
+SPLITS = ("train", "test")
 DEFOCUS_SCALE = 256
 """Code values of a defocus map a pixel of radius."""
 
@@ -70,75 +70,18 @@ class Dataset:
         """The manifest's path."""
         return self.root / MANIFEST
 
+    @property
+    def state(self) -> Path:
+        """The folder of what is not data."""
+        return self.root / STATE
+
     def record(self, scene: str) -> Path:
         """The file that says a scene is whole, and what it was made from."""
-        return self.root / STATE / f"{scene}.json"
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the dataset for this process alone, and sweep what a killed run has left half-written.
-
-        The lock goes with the process, however it ends.
-
-        Raises
-        ------
-        InputError
-            If another process holds it, or the folder cannot be written to.
-        """
-        lock = self.root / STATE / "lock"
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = lock.open("a+")
-        except OSError as error:
-            raise InputError(
-                self.root, f"cannot be written to ({error.strerror})", "choose another folder with --out"
-            ) from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                raise InputError(
-                    self.root,
-                    f"another run (process {file.read().strip() or 'unknown'}) is writing here",
-                    "wait for it, stop it, or choose another folder with --out",
-                ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            with (self.root / STATE / "workers").open("a") as workers:
-                # Workers whose parent was killed finish the scene they are at: wait for them.
-                fcntl.flock(workers, fcntl.LOCK_EX)
-            self._sweep()
-            yield
-            file.truncate(0)
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Tell runs that start meanwhile that a scene is being written."""
-        with (self.root / STATE / "workers").open("a") as workers:
-            fcntl.flock(workers, fcntl.LOCK_SH)
-            yield
-
-    def remove(self, scene: str) -> None:
-        """Remove a scene's record, then its pictures, in either split."""
-        self.record(scene).unlink(missing_ok=True)
-        for split in ("train", "test"):
-            for folder in (self.inputs(split, scene), self.defocus_maps(split, scene)):
-                if folder.exists():
-                    shutil.rmtree(folder)
-            self.ground_truth(split, scene).unlink(missing_ok=True)
+        return self.state / f"{scene}.json"
 
     def scenes(self) -> list[str]:
         """Names of the scenes that are whole, sorted."""
-        return sorted(path.stem for path in (self.root / STATE).glob("*.json"))
-
-    def _sweep(self) -> None:
-        for partial in list(self.root.rglob("*.partial")):
-            if partial.is_dir():
-                shutil.rmtree(partial)
-            else:
-                partial.unlink(missing_ok=True)
+        return sorted(path.stem for path in self.state.glob("*.json"))
 
 
 def input_name(scene: str, aperture: int, focus: int) -> str:
@@ -147,7 +90,7 @@ def input_name(scene: str, aperture: int, focus: int) -> str:
 
 
 def split_of(scene: str, test_fraction: float) -> str:
-    """``test`` or ``train``, decided by a hash of the scene's name alone: a scene never changes sides by its company."""
+    """``test`` or ``train``, by a hash of the scene's name alone: other scenes never move it across."""
     number = int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big")
     return "test" if number < test_fraction * 2**64 else "train"
 
@@ -155,26 +98,41 @@ def split_of(scene: str, test_fraction: float) -> str:
 def scene_names(paths: Iterable[Path], names: Iterable[str]) -> dict[str, Path]:
     """Scene names for light fields of these paths and plain names: unique, and fit for file names.
 
-    Where two light fields share a name, the parent folder's is put before it.
+    Where light fields share a name, they get their file's suffix or the names of the folders above, as far as
+    that is needed. Capitals do not tell names apart: they do not on every file system.
 
     Raises
     ------
     InputError
-        If that leaves two alike.
+        If nothing in their paths tells two apart.
     """
-    pairs = [(path, _fit_for_file(name)) for path, name in zip(paths, names, strict=True)]
-    count: dict[str, int] = {}
-    for _, name in pairs:
-        count[name.lower()] = count.get(name.lower(), 0) + 1
-    scenes: dict[str, Path] = {}
-    taken: dict[str, Path] = {}
-    for path, name in pairs:
-        scene = name if count[name.lower()] == 1 else _fit_for_file(f"{path.parent.name}_{name}")
-        if scene.lower() in taken:
-            raise InputError(path, f"has the same name as {taken[scene.lower()]}", "rename one of them")
-        taken[scene.lower()] = path
-        scenes[scene] = path
-    return scenes
+    choices = [(path, list(_choices(path, name))) for path, name in zip(paths, names, strict=True)]
+    chosen = [0] * len(choices)
+    while True:
+        scenes = [names[index] for (_, names), index in zip(choices, chosen, strict=True)]
+        count = Counter(scene.lower() for scene in scenes)
+        alike = [i for i, scene in enumerate(scenes) if count[scene.lower()] > 1]
+        if not alike:
+            return {scene: path for scene, (path, _) in zip(scenes, choices, strict=True)}
+        for i in alike:
+            path, names = choices[i]
+            if chosen[i] + 1 == len(names):
+                other = next(
+                    choices[j][0] for j in alike if j != i and scenes[j].lower() == scenes[i].lower()
+                )
+                raise InputError(path, f"has the same name as {other}", "rename one of them")
+            chosen[i] += 1
+
+
+def _choices(path: Path, name: str) -> Iterator[str]:
+    """Names for a light field, the plain one first, then ever longer ones."""
+    above = ""
+    for folder in (None, *path.absolute().parents):
+        if folder is not None:
+            above = f"{folder.name}_{above}"
+        yield _fit_for_file(above + name)
+        if path.name != name:
+            yield _fit_for_file(above + path.name)
 
 
 def _fit_for_file(name: str) -> str:
@@ -187,12 +145,15 @@ def write_json(path: Path, value: Any) -> Written:
 
 
 def read_record(dataset: Dataset, scene: str) -> dict[str, Any] | None:
-    """What `write_json` wrote for a scene that is whole; None if there is none."""
+    """What `write_json` wrote for a scene that is whole; None if there is none, or a damaged one."""
     try:
-        record: dict[str, Any] = json.loads(dataset.record(scene).read_text())
-    except (OSError, ValueError):
+        record = json.loads(dataset.record(scene).read_bytes())
+        rows = record["rows"]
+        whole = all(isinstance(record[name], str) for name in ("key", "identity", "source"))
+        whole = whole and isinstance(rows, list) and all(_is_row(row) for row in rows)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return record
+    return record if whole else None
 
 
 def write_manifest(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Written:
@@ -207,54 +168,62 @@ def read_manifest(root: Path) -> list[dict[str, Any]]:
     Raises
     ------
     InputError
-        If there is none, or a line is no JSON object.
+        If there is none, or a line is no row of a manifest.
     """
     path = root / MANIFEST
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise InputError(
             path, f"cannot be read ({error.strerror})", "give the folder that lfsynth generate wrote"
         ) from error
     rows = []
     for number, line in enumerate(lines, 1):
+        if not line:
+            continue
         try:
             row = json.loads(line)
         except ValueError:
             row = None
-        if not isinstance(row, dict):
-            raise InputError(path, f"line {number} is no JSON object", "make the dataset again")
+        if not _is_row(row):
+            raise InputError(
+                path, f"line {number} is damaged", "run lfsynth generate again, which writes it anew"
+            )
         rows.append(row)
     return rows
 
 
-def verify(root: Path) -> tuple[int, list[str]]:
-    """Compare a dataset's files with its manifest, by size and SHA-256.
+def _is_row(row: Any) -> bool:
+    """Whether a JSON value has what every row of a manifest must have."""
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
+        return False
+    needed = {"fault": str} if row["kind"] == "failed" else {"path": str, "bytes": int, "sha256": str}
+    return all(isinstance(row.get(name), type_) for name, type_ in needed.items())
 
-    Returns
-    -------
-    number of pictures in the manifest, and one line for each picture that is missing, changed, or not in the manifest
+
+def verify(root: Path, rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Compare a dataset's files with the rows of its manifest, by size and SHA-256.
+
+    Yields
+    ------
+    one line for each picture that is missing or changed, and for each file that is not in the manifest
     """
-    rows = read_manifest(root)
-    faults = []
     listed = set()
     for row in rows:
         if row["kind"] == "failed":
             continue
         listed.add(row["path"])
-        path = root / row["path"]
         try:
-            data = path.read_bytes()
+            data = (root / row["path"]).read_bytes()
         except OSError as error:
-            faults.append(f"{row['path']}: {error.strerror}")
+            yield f"{row['path']}: {'missing' if error.errno == errno.ENOENT else error.strerror}"
             continue
         if len(data) != row["bytes"]:
-            faults.append(f"{row['path']}: {len(data)} bytes, the manifest says {row['bytes']}")
+            yield f"{row['path']}: {len(data)} bytes, the manifest says {row['bytes']}"
         elif hashlib.sha256(data).hexdigest() != row["sha256"]:
-            faults.append(f"{row['path']}: its content has changed")
-    for split in ("train", "test"):
-        for path in sorted((root / f"{split}_data").rglob("*.png")):
+            yield f"{row['path']}: its content has changed"
+    for split in SPLITS:
+        for path in sorted(Dataset(root).split_folder(split).rglob("*")):
             name = path.relative_to(root).as_posix()
-            if name not in listed:
-                faults.append(f"{name}: not in the manifest")
-    return len(listed), faults
+            if path.is_file() and name not in listed:
+                yield f"{name}: not in the manifest"

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import chi2
 
-from lfsynth.disparity import disparity_map
+from lfsynth.disparity import check_centre, disparity_map
 from lfsynth.lightfield import LightField
 from lfsynth.warp import FRACTIONS, kernel_table, nearest_views, sample_rows
 
 LEAST_SIGMA = 5e-4
 """Noise is never taken for less, as a fraction of white: what interpolation is off by."""
+
+_MEDIAN_OF_NORMAL = 0.6745
+"""Median of the absolute value of a normal variable of deviation 1."""
 
 _ROWS = 64
 """Rows of the picture from which the noise is estimated."""
@@ -29,6 +33,11 @@ _BINS = 12
 _QUIET = 0.25
 """Quantile of a class's variances that is taken for noise: higher ones may hold texture that was moved
 wrongly."""
+
+_MOST_DETAIL = 2.0
+"""The noise is not taken for more than this times the deviation of the centre view's fine detail, noise and all:
+more means that the disparity is wrong. It is above 1 since a decoder's noise is smooth along a row (its detail is
+0.74 of it) and a renderer's has long tails."""
 
 _SPACING = 2
 """Views a step apart share noise where they were decoded from neighbouring pixels (correlation 0.47 in a real
@@ -69,16 +78,25 @@ def estimate_noise(lf: LightField, *, disparity: NDArray[np.float32] | None = No
     -------
     Noise, at least 0.0005 at any brightness. That too where there are no two views to compare
 
+    Raises
+    ------
+    InputError
+        if the centre view is dead
+
     Notes
     -----
     The variance over views of a pixel's samples, each divided by the sum of squares of its interpolation
     weights, is the noise's where the samples show one point. A quartile over points of like brightness
     passes by hidden points and texture that was moved wrongly; it is turned into a mean by that of the
-    chi-square distribution, and a parabola with no negative coefficient is fitted to the classes of brightness.
+    chi-square distribution, and a parabola with no negative coefficient is fitted to the classes of
+    brightness. Where the disparity is wrong, the fine detail of the centre view alone sets a limit.
     """
     channels = lf.views.shape[4]
     floor = LEAST_SIGMA**2
+    check_centre(lf)
     chosen = nearest_views(lf, _VIEWS + 1, spacing=_SPACING)[1:]
+    if len(chosen) < 2:
+        chosen = nearest_views(lf, _VIEWS + 1)[1:]
     if len(chosen) < 2:
         return Noise((floor,) * channels, (0.0,) * channels, (0.0,) * channels)
     if disparity is None:
@@ -98,6 +116,9 @@ def estimate_noise(lf: LightField, *, disparity: NDArray[np.float32] | None = No
     shift = steps[:, :, None] * disparity[rows][usable]
     mean_gain = gain[np.rint((-shift) % 1 * FRACTIONS).astype(np.int64)].prod(axis=1).mean(axis=0)
     freedom = len(chosen) - 1
+    # Second differences along both axes of white noise have 6 times its deviation.
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    detail = np.abs(cv2.filter2D(lf.centre_view, -1, kernel)).reshape(*lf.size, channels)[rows][usable]
     fits = []
     for c in range(channels):
         values = samples[:, c][:, usable]
@@ -109,8 +130,12 @@ def estimate_noise(lf: LightField, *, disparity: NDArray[np.float32] | None = No
             inside = (brightness >= low) & (brightness <= high)
             light = max(float(brightness[inside].mean()), 0.0)
             powers.append((1.0, light, light**2))
-            quiet.append(float(np.quantile(variance[inside], _QUIET)))
-        level = np.maximum(np.array(quiet) * freedom / float(chi2.ppf(_QUIET, freedom)), floor)
+            between = (
+                float(np.quantile(variance[inside], _QUIET)) * freedom / float(chi2.ppf(_QUIET, freedom))
+            )
+            within = _MOST_DETAIL * float(np.median(detail[inside, c])) / _MEDIAN_OF_NORMAL
+            quiet.append(min(between, within**2))
+        level = np.maximum(quiet, floor)
         # The spread of a variance is proportional to it: divided by it, all classes count alike.
         coefficients, _ = nnls(np.array(powers) / level[:, None], np.ones(len(level)))
         fits.append((max(float(coefficients[0]), floor), float(coefficients[1]), float(coefficients[2])))

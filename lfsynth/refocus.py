@@ -418,23 +418,23 @@ def _native(
     row_floor, row_taps = _taps(row_shift, interpolation)
     column_floor, column_taps = _taps(column_shift, interpolation)
     spread = int((column_floor.max(axis=0) - column_floor.min(axis=0)).max())
-    row_floats = (width + 2 * REACH) * channels
-    widest = (native.TILE_STRIDE - (3 + spread) * channels - 7) // 8 * 8
-    tile_width = -(-math.ceil(row_floats / math.ceil(row_floats / widest)) // 8) * 8
+    width_in = width + 2 * REACH
+    widest = (native.TILE_STRIDE - (3 + spread) * channels - 7) // 8 * 8 // channels
+    columns = math.ceil(width_in / math.ceil(width_in / widest))
     padded_rows = -(-(height + 2 * REACH) // 8) * 8
-    sums = np.empty((slopes.size, len(weights), padded_rows, row_floats), np.float32)
+    sums = np.empty((slopes.size, len(weights), padded_rows, width_in * channels), np.float32)
     views = lightfield.views.reshape(*lightfield.views.shape[:3], -1)
     out = np.empty((slopes.size, len(weights), height, width * channels), np.float32)
     half = tuple(interpolation.prefilter().astype(np.float32))
 
-    def add(top: int) -> None:
+    def add(tile: tuple[int, int]) -> None:
+        top, left = tile
         native.shift_and_add(
             views,
-            sums[:, :, top : top + native.TILE_ROWS],
+            sums[:, :, top : top + rows, left * channels : (left + columns) * channels],
             first_row - REACH + top,
-            first_column - REACH,
+            first_column - REACH + left,
             channels,
-            tile_width,
             row_floor,
             row_taps,
             column_floor,
@@ -451,7 +451,11 @@ def _native(
             native.prefilter(sums[s, m], interpolation.pole, half, channels, out[s, m])
             _finish(out, s, m, weights, covers, plan.scale[m], channels)
 
-    _run(add, range(0, padded_rows, native.TILE_ROWS), threads)
+    # Long columns of tiles, but enough of them that all threads end together.
+    parts = 1 if threads == 1 else math.ceil(4 * threads * columns / width_in)
+    rows = math.ceil(padded_rows / parts / native.TILE_ROWS) * native.TILE_ROWS
+    tiles = [(top, left) for left in range(0, width_in, columns) for top in range(0, padded_rows, rows)]
+    _run(add, tiles, threads)
     _run(finish, range(slopes.size), threads)
     return out.reshape(slopes.size, len(weights), height, width, channels)
 

@@ -3,7 +3,7 @@
 `refocus` prepares the tables and calls these from threads; they release the GIL and touch only arrays. Rows of a picture
 are flat, ``x * C + c``, so that a shift by a pixel is a shift by C floats and channels need no loop of their own.
 
-The picture is cut into strips of TILE_ROWS rows and tiles of TILE_STRIDE floats at the most. For a tile and a column v of
+The picture is cut into tiles of TILE_ROWS rows and TILE_STRIDE floats at the most. For a tile and a column v of
 views, the views' rows are copied to a scratch once and read for every slope. Vertical taps come first, eight output rows
 at a time held against eleven input rows in registers, summed over u into one sheet for each ring of the nested apertures;
 then the horizontal taps add the sheet to the pictures. A view whose weight is split between two neighbouring rings is
@@ -103,9 +103,11 @@ def _shift_rows_shared(
 
 
 @njit(fastmath=True, nogil=True, cache=True)
-def _add_row(o: F32, a0: F32, a1: F32, a2: F32, a3: F32, c0: float, c1: float, c2: float, c3: float) -> None:
-    """Add the four horizontal taps of a row to ``o``; a1..a3 are a0 moved on by a pixel each."""
-    for x in range(o.size):
+def _add_columns(
+    o: F32, a0: F32, a1: F32, a2: F32, a3: F32, n: int, c0: float, c1: float, c2: float, c3: float
+) -> None:
+    """Add the four horizontal taps of a sheet to ``o``, rows and what lies between them alike; a1..a3 start a pixel on."""
+    for x in range(n):
         o[x] += c0 * a0[x] + c1 * a1[x] + c2 * a2[x] + c3 * a3[x]
 
 
@@ -136,7 +138,6 @@ def shift_and_add(
     first_row: int,
     first_column: int,
     channels: int,
-    tile_width: int,
     row_floor: I64,
     row_taps: F32,
     column_floor: I64,
@@ -147,40 +148,44 @@ def shift_and_add(
     entry_weight: F32,
     entry_share: F32,
 ) -> None:
-    """Sum the shifted views of one strip of rows into ``sums``, before the prefilter.
+    """Sum the shifted views of one tile after the other, downwards, into ``sums``, before the prefilter.
+
+    Going downwards, a tile finds most of its rows in the cache, where the one above has left them.
 
     Parameters
     ----------
     views : (U, V, H, W * C) linear light
-    sums : (S, M, rows, width * C), written, aperture m the sum of the rings 0..m; rows is a multiple of 8, at most TILE_ROWS
+    sums : (S, M, rows, floats), written, aperture m the sum of the rings 0..m; rows is a multiple of 8, and TILE_STRIDE
+        holds the floats, three pixels for the taps and the spread of horizontal shifts over the slopes
     first_row, first_column : the pixel of the views' grid at which ``sums`` begins (may be negative)
-    tile_width : floats a tile, a multiple of 8; TILE_STRIDE holds it, three taps and the spread of horizontal shifts
     row_floor, row_taps : (S, U) and (S, U, 4), integer part and taps of the vertical shift of each slope and view row
     column_floor, column_taps : (S, V) and (S, V, 4), the horizontal ones
     start : (V + 1,) where the entries of each column of views begin
     entry_u, entry_ring, entry_weight : view row, ring and weight of each entry
     entry_share : weight that the view has in the next ring, as a part of its weight in this one; 0 for none
     """
-    n_slopes, n_rings, rows, width = sums.shape
+    n_slopes, n_rings, all_rows, n = sums.shape
     n_u, n_v = views.shape[:2]
+    padded = (n + 3 * channels + 7) // 8 * 8
+    size = TILE_ROWS * TILE_STRIDE
     scratch = np.empty((n_u, SCRATCH_ROWS * TILE_STRIDE), np.float32)
-    sheet_size = rows * TILE_STRIDE
-    sheets = np.empty(n_rings * sheet_size, np.float32)
+    # The last row's taps read a few floats past its end.
+    sheets = np.zeros(n_rings * size + 3 * channels, np.float32)
+    tile = np.empty((n_slopes, n_rings, size), np.float32)
+    used = np.empty(n_rings, np.bool_)
     row_least = np.empty(n_u, np.int64)
+    row_spread = np.empty(n_u, np.int64)
     for u in range(n_u):
         row_least[u] = row_floor[:, u].min()
-    used = np.empty(n_rings, np.bool_)
-    # A tile of its own, close together in memory, costs a copy and saves address translations.
-    tile = np.empty((n_slopes, n_rings, rows, tile_width), np.float32)
-    for x0 in range(0, width, tile_width):
-        n = min(tile_width, width - x0)
-        padded = (n + 3 * channels + 7) // 8 * 8
+        row_spread[u] = row_floor[:, u].max() - row_least[u]
+    for y0 in range(0, all_rows, TILE_ROWS):
+        rows = min(TILE_ROWS, all_rows - y0)
         _fill(tile.reshape(tile.size), np.float32(0))
         for v in range(n_v):
             if start[v] == start[v + 1]:
                 continue
             column_least = column_floor[:, v].min()
-            left = x0 + (first_column + column_least - 1) * channels
+            left = (first_column + column_least - 1) * channels
             used[:] = False
             for j in range(start[v], start[v + 1]):
                 u = entry_u[j]
@@ -188,11 +193,13 @@ def shift_and_add(
                 if entry_share[j] != 0:
                     used[entry_ring[j] + 1] = True
                 if j == start[v] or entry_u[j - 1] != u:
-                    needed = rows + 3 + row_floor[:, u].max() - row_least[u]
-                    _copy_view(scratch[u], views[u, v], first_row + row_least[u] - 1, left, needed)
+                    top = first_row + y0 + row_least[u] - 1
+                    _copy_view(scratch[u], views[u, v], top, left, rows + 3 + row_spread[u])
             for s in range(n_slopes):
                 skip = (column_floor[s, v] - column_least) * channels
-                _fill(sheets, np.float32(0))
+                for m in range(n_rings):
+                    if used[m]:
+                        _fill(sheets[m * size : m * size + rows * TILE_STRIDE], np.float32(0))
                 for j in range(start[v], start[v + 1]):
                     u = entry_u[j]
                     w = entry_weight[j]
@@ -201,46 +208,42 @@ def shift_and_add(
                     c2 = w * row_taps[s, u, 2]
                     c3 = w * row_taps[s, u, 3]
                     lines = scratch[u, (row_floor[s, u] - row_least[u]) * TILE_STRIDE + skip :]
-                    sheet = entry_ring[j] * sheet_size
+                    sheet = entry_ring[j] * size
                     for r in range(0, rows * TILE_STRIDE, 8 * TILE_STRIDE):
                         block = sheets[sheet + r : sheet + r + 8 * TILE_STRIDE]
                         if entry_share[j] == 0:
                             _shift_rows(block, lines[r:], padded, c0, c1, c2, c3)
                         else:
-                            other = sheets[sheet + sheet_size + r : sheet + sheet_size + r + 8 * TILE_STRIDE]
+                            other = sheets[sheet + size + r : sheet + size + r + 8 * TILE_STRIDE]
                             _shift_rows_shared(
                                 block, other, lines[r:], padded, c0, c1, c2, c3, entry_share[j]
                             )
-                c0 = column_taps[s, v, 0]
-                c1 = column_taps[s, v, 1]
-                c2 = column_taps[s, v, 2]
-                c3 = column_taps[s, v, 3]
                 for m in range(n_rings):
                     if used[m]:
-                        for r in range(rows):
-                            a = sheets[m * sheet_size + r * TILE_STRIDE : m * sheet_size + (r + 1) * TILE_STRIDE]
-                            _add_row(
-                                tile[s, m, r, :n],
-                                a,
-                                a[channels:],
-                                a[2 * channels :],
-                                a[3 * channels :],
-                                c0,
-                                c1,
-                                c2,
-                                c3,
-                            )
+                        a = sheets[m * size :]
+                        _add_columns(
+                            tile[s, m],
+                            a,
+                            a[channels:],
+                            a[2 * channels :],
+                            a[3 * channels :],
+                            rows * TILE_STRIDE,
+                            column_taps[s, v, 0],
+                            column_taps[s, v, 1],
+                            column_taps[s, v, 2],
+                            column_taps[s, v, 3],
+                        )
         for s in range(n_slopes):
             for m in range(n_rings):
+                total = tile[s, m]
+                if m > 0:
+                    smaller = tile[s, m - 1]
+                    for x in range(total.size):
+                        total[x] += smaller[x]
                 for r in range(rows):
-                    line = sums[s, m, r, x0 : x0 + n]
-                    total = tile[s, m, r]
-                    if m > 0:
-                        smaller = tile[s, m - 1, r]
-                        for x in range(n):
-                            total[x] += smaller[x]
+                    line = sums[s, m, y0 + r]
                     for x in range(n):
-                        line[x] = total[x]
+                        line[x] = total[r * TILE_STRIDE + x]
 
 
 @njit(fastmath=True, nogil=True, cache=True)

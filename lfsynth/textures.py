@@ -34,7 +34,9 @@ def photographs() -> list[NDArray[np.float32]]:
 
 
 def procedural_textures(rng: np.random.Generator, number: int) -> list[NDArray[np.float32]]:
-    """Textures that need no picture: coloured noise with detail at every scale, and straight edges.
+    """Textures that need no picture: clouds whose amplitude falls with frequency as a photograph's, and stripes.
+
+    Each has its own tint, so that one layer of a scene can be told from the next.
 
     Parameters
     ----------
@@ -47,19 +49,23 @@ def procedural_textures(rng: np.random.Generator, number: int) -> list[NDArray[n
     """
     side = 512
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
-    falloff = 1 / np.maximum(frequency, 2 / side) ** 1.2
+    falloff = 1 / np.maximum(frequency, 4 / side) ** 1.7
     y, x = np.mgrid[:side, :side]
+
+    def cloud() -> NDArray[np.float64]:
+        plane = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((side, side))) * falloff, (side, side))
+        return plane / plane.std()
+
     textures = []
-    for _ in range(number):
-        planes = []
-        for _ in range(3):
-            plane = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((side, side))) * falloff, (side, side))
-            planes.append(plane / plane.std())
-        picture = np.stack(planes, axis=-1) + 1.5 * np.mean(planes, axis=0)[..., None]
+    for i in range(number):
+        grey = cloud()
         for _ in range(6):
-            angle, period = rng.uniform(0, np.pi), rng.uniform(20, 90)
-            wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)
-            picture += 0.4 * rng.standard_normal(3) * (wave > 0)[..., None]
-        low, high = np.percentile(picture, (1, 99))
-        textures.append(np.clip((picture - low) / (high - low), 0, 1).astype(np.float32))
+            angle, period = rng.uniform(0, np.pi), rng.uniform(12, 60)
+            phase = (x * np.cos(angle) + y * np.sin(angle)) / period + 0.3 * cloud()
+            grey += rng.uniform(0.2, 0.6) * (np.sin(2 * np.pi * phase) > 0)
+        picture = np.stack([grey + 0.3 * cloud() for _ in range(3)], axis=-1)
+        low, high = np.percentile(picture, (0.5, 99.5))
+        hue = 2 * np.pi * (i * 0.382 + np.arange(3) / 3)
+        tint = 0.6 + 0.4 * np.cos(hue)
+        textures.append((tint * np.clip((picture - low) / (high - low), 0, 1)).astype(np.float32))
     return textures

@@ -1,1 +1,1 @@
-"""What joins lfsynth, psf and drbnet: the demo."""
+"""What joins lfsynth, psf and drbnet: jobs that go through more than one of them, and the demo."""

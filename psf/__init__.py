@@ -1,1 +1,1 @@
-"""Point spread functions from photographs of disks."""
+"""Point spread functions measured on photographs of disks, and models to compare them with."""

@@ -2,46 +2,87 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lfsynth.commands.progress import default_jobs
+from lfsynth.batch import Job
+from lfsynth.commands.progress import default_jobs, duration
+from lfsynth.dataset_writing import locked
 from lfsynth.errors import InputError
-from lfsynth.generate import Recipe, write_scene
 from lfsynth.lfdof import Dataset, split_of
-from lfsynth.readers import ReadOptions
+from lfsynth.machine import cores
+from lfsynth.scene_files import finished, write_scene
 
 
-def forecast(scenes: dict[str, Path], recipe: Recipe, options: ReadOptions, jobs: int | None) -> int:
+def forecast(job: Job, scenes: dict[str, Path], jobs: int | None) -> int:
     """Print number, time and disk; returns the exit code, 1 if no light field could be read."""
+    recipe = job.recipe
     tests = sum(split_of(scene, recipe.test_fraction) == "test" for scene in scenes)
     click.echo(f"{len(scenes)} light fields: {len(scenes) - tests} for training, {tests} for test")
-    click.echo(f"{recipe.pairs} pairs a light field, {recipe.pairs * len(scenes)} pairs, {recipe.pictures * len(scenes)} pictures")
-    for scene, path in scenes.items():
-        with tempfile.TemporaryDirectory() as folder:
-            dataset = Dataset(Path(folder))
-            with dataset.locked():
-                try:
-                    write_scene(dataset, scene, path, recipe, options)
-                    began = time.perf_counter()
-                    rows = write_scene(dataset, scene, path, recipe, options)
-                except InputError as error:
-                    click.echo(f"would be set aside: {error}", err=True)
-                    continue
-            seconds = time.perf_counter() - began
-        workers = min(jobs or default_jobs(), len(scenes))
-        size = sum(row["bytes"] for row in rows)
-        first = rows[0]
-        click.echo(f"pictures of {first['height']} x {first['width']}, {recipe.bits} bits ({scene})")
-        slopes = sorted({row["slope"] for row in rows if row["kind"] == "input"})
-        radii = sorted({row["radius"] for row in rows if row["kind"] == "input"})
-        click.echo("slopes " + ", ".join(f"{s:.3g}" for s in slopes) + "; radii " + ", ".join(f"{r:.3g}" for r in radii))
-        click.echo(
-            f"about {seconds * len(scenes) / workers:.0f} s with {workers} processes "
-            f"and {size * len(scenes) / 1e9:.2f} GB, reckoned from {scene} ({seconds:.2f} s, {size / 1e6:.1f} MB)"
-        )
+    click.echo(
+        f"{recipe.pairs} pairs a light field, {recipe.pairs * len(scenes)} pairs, "
+        f"{recipe.pictures * len(scenes)} pictures"
+    )
+    left = [scene for scene, path in scenes.items() if not _is_there(job, scene, path)]
+    if len(left) < len(scenes):
+        click.echo(f"{len(scenes) - len(left)} light fields are made already")
+    if not left:
+        return 0
+    workers = min(jobs or default_jobs(), len(left))
+    for scene in left:
+        try:
+            rows, seconds = _measured(job, scene, scenes[scene], max(1, cores() // workers))
+        except InputError as error:
+            click.echo(f"would be set aside: {error}")
+            continue
+        for line in _lines(job, scene, rows, seconds, len(left), workers):
+            click.echo(line)
         return 0
     return 1
+
+
+def _is_there(job: Job, scene: str, path: Path) -> bool:
+    try:
+        return finished(job.dataset, scene, path, job.recipe, job.options) is not None
+    except InputError as error:
+        click.echo(f"would be set aside: {error}")
+        return True
+
+
+def _measured(job: Job, scene: str, path: Path, threads: int) -> tuple[list[dict[str, Any]], float]:
+    """Rows of a scene that is made in a temporary folder, and the seconds that it takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = replace(job, dataset=Dataset(Path(folder)))
+        with locked(elsewhere.dataset):
+            for _ in range(2):  # the first time, libraries are loaded
+                began = time.perf_counter()
+                rows = write_scene(elsewhere.dataset, scene, path, job.recipe, job.options, threads=threads)
+                seconds = time.perf_counter() - began
+    return rows, seconds
+
+
+def _lines(
+    job: Job, scene: str, rows: list[dict[str, Any]], seconds: float, number: int, workers: int
+) -> list[str]:
+    size = sum(row["bytes"] for row in rows)
+    slopes = sorted({row["slope"] for row in rows if row["kind"] == "input"})
+    radii = sorted({row["radius"] for row in rows if row["kind"] == "input"})
+    lines = [
+        f"pictures of {rows[0]['height']} x {rows[0]['width']}, {job.recipe.bits} bits; slopes "
+        f"{', '.join(f'{s:.3g}' for s in slopes)}; radii {', '.join(f'{r:.3g}' for r in radii)} ({scene})",
+        f"about {duration(seconds * number / workers)} with {workers} processes and "
+        f"{size * number / 1e9:.2f} GB, reckoned from {scene} ({seconds:.2f} s, {size / 1e6:.1f} MB)",
+    ]
+    there = next(
+        folder for folder in (job.dataset.root, *job.dataset.root.absolute().parents) if folder.exists()
+    )
+    free = shutil.disk_usage(there).free
+    if size * number > free:
+        lines.append(f"more than there is: {free / 1e9:.2f} GB are free for {job.dataset.root}")
+    return lines

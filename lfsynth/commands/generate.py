@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lfsynth.commands.options import numbers, pair, read_options, reading
+from lfsynth.commands.options import (
+    METHODS,
+    bits_option,
+    blades_option,
+    numbers,
+    reading,
+    size_of,
+    size_option,
+)
 from lfsynth.errors import InputError
 
+if TYPE_CHECKING:
+    from lfsynth.readers import ReadOptions
 
-@click.command("generate")
+
+@click.command(
+    "generate",
+    epilog="\b\nExamples:\n"
+    "  lfsynth generate --lf-dir raw/ --out lfdof/\n"
+    "  lfsynth generate --lf-dir raw/ --out lfdof/ --size 688x1008 --bits 16 --defocus-maps\n"
+    "  lfsynth generate --lf-dir raw/ --out lfdof/ --radii 2,4,6 --slopes=-1,0,1 --dry-run",
+)
 @click.option(
-    "--lf-dir", required=True, type=click.Path(path_type=Path), help="Folder of light fields, or one light field."
+    "--lf-dir",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of light fields, or one light field.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset.")
-@click.option("--apertures", default=3, show_default=True, type=click.IntRange(1, 99), help="How many, one stop apart.")
+@click.option(
+    "--apertures",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 99),
+    help="How many apertures, one stop apart.",
+)
 @click.option("--radii", metavar="R,R,...", help="Apertures by radius in view steps instead.")
-@click.option("--f-numbers", metavar="N,N,...", help="Apertures by f-number instead, where the light field tells it.")
-@click.option("--blades", default=0, type=click.IntRange(0, 99), help="Sides of a polygonal aperture; 0: a disk.")
+@click.option("--f-numbers", metavar="N,N,...", help="Apertures by f-number, where light fields tell it.")
+@blades_option
 @click.option(
     "--focus", default=5, show_default=True, type=click.IntRange(1, 100), help="How many focus settings."
 )
-@click.option("--slopes", metavar="S,S,...", help="Disparities in focus instead, the same for all light fields.")
-@click.option("--size", default="native", show_default=True, metavar="HxW", help="Size of the pictures, as 688x1008.")
-@click.option("--bits", default="8", show_default=True, type=click.Choice(["8", "16"]), help="Bits a channel.")
+@click.option("--slopes", metavar="S,S,...", help="Disparities in focus instead, the same for all.")
+@size_option
+@bits_option
 @click.option(
     "--ground-truth",
-    default="robust-average",
+    default=METHODS[0],
     show_default=True,
-    type=click.Choice(["robust-average", "centre-view"]),
+    type=click.Choice(METHODS),
     help="How the all-in-focus picture is made.",
 )
 @click.option("--defocus-maps", is_flag=True, help="Also write maps of the circle of confusion.")
@@ -42,7 +69,7 @@ from lfsynth.errors import InputError
 )
 @click.option("--limit", type=click.IntRange(1), help="Only so many light fields, the first by name.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Processes. Default: as cores and memory allow.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made, how long it takes and how much disk; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and its time and disk; write nothing.")
 @reading
 @click.pass_obj
 def command(
@@ -63,32 +90,24 @@ def command(
     limit: int | None,
     jobs: int | None,
     dry_run: bool,
-    transfer: str | None,
-    views: str | None,
-    order: str | None,
-    format_: str | None,
+    options: ReadOptions,
 ) -> int:
     """Make defocused / all-in-focus pairs from light fields, in the LFDOF layout.
 
-    A light field is a folder of sub-aperture pictures, an HCI folder, an ESLF or tiled picture, a MAT or an HDF5 file.
-    A run that was stopped goes on when started again; light fields that are done are not made anew.
-
-    \b
-    Examples:
-      lfsynth generate --lf-dir raw/ --out lfdof/
-      lfsynth generate --lf-dir raw/ --out lfdof/ --size 688x1008 --bits 16 --defocus-maps
-      lfsynth generate --lf-dir raw/ --out lfdof/ --radii 2,4,6 --slopes=-1,0,1 --dry-run
+    A light field is a folder of sub-aperture pictures, an HCI folder, an ESLF or tiled picture, a MAT or an
+    HDF5 file. A run that was stopped goes on when started again; what is done is not made anew.
     """
     from lfsynth.allinfocus import Method
+    from lfsynth.batch import Job
     from lfsynth.generate import Recipe
-    from lfsynth.lfdof import Dataset, scene_names
-    from lfsynth.readers import find_light_fields, light_field_name
+    from lfsynth.lfdof import Dataset
 
-    options = read_options(transfer, views, order, format_)
     if radii and f_numbers:
         raise InputError("--radii", "given together with --f-numbers", "give one of them")
     if blades in (1, 2):
-        raise InputError("--blades", f"an aperture of {blades} blades has no opening", "give at least 3, or 0 for a disk")
+        raise InputError(
+            "--blades", f"an aperture of {blades} blades has no opening", "give at least 3, or 0 for a disk"
+        )
     recipe = Recipe(
         apertures=apertures,
         radii=numbers("--radii", radii, positive=True),
@@ -96,20 +115,36 @@ def command(
         blades=blades,
         focus=focus,
         slopes=numbers("--slopes", slopes),
-        size=None if size == "native" else pair("--size", size),
+        size=size_of(size),
         bits=int(bits),
         test_fraction=test_fraction,
         ground_truth=Method(ground_truth),
         defocus_maps=defocus_maps,
     )
-    if out.resolve() == lf_dir.resolve() or out.resolve() in lf_dir.resolve().parents:
-        raise InputError(out, "holds the light fields themselves", "choose another folder with --out")
-    paths = [path for path in find_light_fields(lf_dir, options) if out.resolve() not in path.resolve().parents]
-    scenes = scene_names(paths[:limit], (light_field_name(path) for path in paths[:limit]))
+    scenes = _scenes(lf_dir, out, options)
+    scenes = dict(list(scenes.items())[:limit])
+    job = Job(Dataset(out), recipe, options, debug=debug)
     if dry_run:
         from lfsynth.commands.forecast import forecast
 
-        return forecast(scenes, recipe, options, jobs)
+        return forecast(job, scenes, jobs)
     from lfsynth.commands.progress import run_with_progress
 
-    return run_with_progress(scenes, Dataset(out), recipe, options, jobs, debug=debug)
+    return run_with_progress(job, scenes, jobs)
+
+
+def _scenes(lf_dir: Path, out: Path, options: ReadOptions) -> dict[str, Path]:
+    """The light fields by name; those that are the dataset's own pictures are none."""
+    from lfsynth.lfdof import scene_names
+    from lfsynth.readers import find_light_fields, light_field_name
+
+    to = out.resolve()
+    if to == lf_dir.resolve() or to in lf_dir.resolve().parents:
+        raise InputError(out, "holds the light fields themselves", "choose another folder with --out")
+    paths = [path for path in find_light_fields(lf_dir, options) if to not in path.resolve().parents]
+    for path in paths:
+        if path.resolve() == to or path.resolve() in to.parents:
+            raise InputError(out, f"lies in the light field {path}", "choose another folder with --out")
+    if not paths:
+        raise InputError(lf_dir, "holds no light fields beside the dataset", "give a folder of light fields")
+    return scene_names(paths, (light_field_name(path) for path in paths))

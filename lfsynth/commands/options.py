@@ -1,75 +1,151 @@
-"""Options that several commands share."""
+"""Options that several commands share.
+
+What reads light fields is imported when a command runs, so that ``--help`` is quick.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lfsynth.errors import InputError
-from lfsynth.readers.options import Format, Order, ReadOptions
-from lfsynth.transfer import Transfer
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from lfsynth.readers import ReadOptions
+    from lfsynth.refocus import Frame
+
+Command = Callable[..., Any]
+
+ORDERS = ("rows", "columns", "serpentine")
+"""Values of `lfsynth.readers.Order`."""
+FORMATS = ("folder", "hci", "eslf", "tiled", "mat", "hdf5", "hci-hdf5")
+"""Values of `lfsynth.readers.Format`."""
+METHODS = ("robust-average", "centre-view")
+"""Values of `lfsynth.allinfocus.Method`."""
+
+_READING = (
+    click.option(
+        "--transfer",
+        metavar="CURVE",
+        help="Curve of the stored values: srgb, linear or gamma:2.2. Default: what the file says, else srgb "
+        "for integers and linear for floats.",
+    ),
+    click.option(
+        "--views",
+        metavar="UxV",
+        help="Number of views, rows x columns, where names cannot tell, and for one tiled picture.",
+    ),
+    click.option("--order", type=click.Choice(ORDERS), help="How views are counted in file names."),
+    click.option(
+        "--format", "format_", type=click.Choice(FORMATS), help="What the light field is stored as."
+    ),
+)
 
 path_argument = click.argument("path", type=click.Path(path_type=Path))
+bits_option = click.option(
+    "--bits", default="8", show_default=True, type=click.Choice(["8", "16"]), help="Bits a channel."
+)
+size_option = click.option(
+    "--size", default="native", show_default=True, metavar="HxW", help="Size of the pictures, as 688x1008."
+)
+blades_option = click.option(
+    "--blades", default=0, type=click.IntRange(0, 99), help="Sides of a polygonal aperture; 0: a disk."
+)
 
 
-def reading(command: F) -> F:
-    """Options that say how to read a light field; `read_options` takes them."""
-    decorators = (
-        click.option(
-            "--transfer",
-            metavar="CURVE",
-            help="Curve of the stored values: srgb, linear or gamma:2.2. Default: what the file says, else srgb for "
-            "integers and linear for floats.",
-        ),
-        click.option(
-            "--views",
-            metavar="UxV",
-            help="Number of views, rows x columns, where names cannot tell, and for one tiled picture.",
-        ),
-        click.option("--order", type=click.Choice([o.value for o in Order]), help="How views are counted in file names."),
-        click.option("--format", "format_", type=click.Choice([f.value for f in Format]), help="What PATH holds."),
-    )
-    for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+def reading(command: Command) -> Command:
+    """Add options that say how to read a light field; the command takes them as ``options: ReadOptions``."""
+
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any,
+        transfer: str | None,
+        views: str | None,
+        order: str | None,
+        format_: str | None,
+        **others: Any,
+    ) -> Any:
+        return command(*arguments, options=_read_options(transfer, views, order, format_), **others)
+
+    for decorator in reversed(_READING):
+        with_options = decorator(with_options)
+    return with_options
 
 
-def read_options(transfer: str | None, views: str | None, order: str | None, format_: str | None) -> ReadOptions:
-    """Turn the options of `reading` into what the readers take."""
+def _read_options(
+    transfer: str | None, views: str | None, order: str | None, format_: str | None
+) -> ReadOptions:
+    from lfsynth.readers import Format, Order, ReadOptions
+    from lfsynth.transfer import Transfer
+
+    grid = None if views is None else pair("--views", views)
+    if grid == (1, 1):
+        raise InputError("--views", f"{views!r} is a single view", "a light field has more than one")
     return ReadOptions(
         transfer=None if transfer is None else Transfer.parse(transfer),
-        views=None if views is None else pair("--views", views),
+        views=grid,
         order=None if order is None else Order(order),
         format=None if format_ is None else Format(format_),
     )
 
 
+def size_of(text: str) -> tuple[int, int] | None:
+    """Read the value of `size_option`: height and width, None for the views' own."""
+    return None if text == "native" else pair("--size", text)
+
+
+def frame_of(text: str, size: tuple[int, int]) -> Frame:
+    """Where to sample a picture for the value of `size_option`; ``size`` is the views'."""
+    from lfsynth.refocus import Frame
+
+    wanted = size_of(text)
+    return Frame.native(size) if wanted is None else Frame.resized(size, wanted)
+
+
 def pair(option: str, text: str) -> tuple[int, int]:
     """Read ``13x13``; an InputError names the option."""
-    match = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*[xX×]\s*([0-9]{1,6})\s*", text)
     if match is None or not int(match[1]) or not int(match[2]):
         raise InputError(option, f"{text!r} is not of the form 13x13", "give two whole numbers above 0")
-    if option == "--views" and int(match[1]) * int(match[2]) < 2:
-        raise InputError(option, f"{text!r} is a single view", "a light field has more than one")
     return int(match[1]), int(match[2])
 
 
 def numbers(option: str, text: str | None, *, positive: bool = False) -> tuple[float, ...]:
-    """Read ``-1,0,0.5``; None is empty; an InputError names the option."""
+    """Read ``-1,0,0.5``, ascending; None is empty; an InputError names the option."""
     if text is None:
         return ()
     try:
-        values = tuple(float(part) for part in text.split(","))
+        values = tuple(sorted(float(part) for part in text.split(",")))
     except ValueError:
-        raise InputError(option, f"{text!r} is not a list of numbers", "separate numbers by commas: 1,2.5,4") from None
+        raise InputError(
+            option, f"{text!r} is not a list of numbers", "separate numbers by commas: 1,2.5,4"
+        ) from None
     if not all(abs(v) < 1e6 and (v > 0 or not positive) for v in values):
-        raise InputError(option, f"{text!r} holds a number out of range", "give numbers above 0" if positive else "give finite numbers")
+        cure = "give numbers above 0" if positive else "give finite numbers"
+        raise InputError(option, f"{text!r} holds a number out of range", cure)
     if len(set(values)) != len(values):
         raise InputError(option, f"{text!r} holds a number twice", "name each once")
     return values
+
+
+def check_output(out: Path, light_field: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse, before the work is done, a file name that nothing can be written under.
+
+    Raises
+    ------
+    InputError
+        For another suffix, a folder that is not there, or the light field itself.
+    """
+    if out.suffix.lower() not in suffixes:
+        raise InputError(
+            out, "is no name for what is to be written", f"let it end in {' or '.join(suffixes)}"
+        )
+    if not out.absolute().parent.is_dir():
+        raise InputError(out, "its folder does not exist", "make the folder or choose another --out")
+    if out.resolve() == light_field.resolve():
+        raise InputError(out, "is the light field itself", "choose another --out")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from lfsynth.batch import Outcome, run
-from lfsynth.generate import Recipe
-from lfsynth.lfdof import Dataset
+from lfsynth.batch import Job, Outcome, run
+from lfsynth.lfdof import read_record
 from lfsynth.machine import cores, free_memory
-from lfsynth.readers import ReadOptions
 
 BYTES_A_JOB = 3 * 1024**3
-"""Memory that a process is reckoned to need: a large Illum light field, its pictures at LFDOF's size, the interpreter."""
+"""Memory that a process is reckoned to need for a large Illum light field and pictures of LFDOF's size."""
+LOG_INTERVAL = 30.0
+"""Seconds between lines of progress in a log file."""
+SPARSELY_FILLED = 0.9
+"""Part of an aperture that its views must fill lest the user be told."""
 
 
 def default_jobs() -> int:
@@ -23,58 +30,144 @@ def default_jobs() -> int:
     return max(1, min(cores(), free_memory() // BYTES_A_JOB))
 
 
-def run_with_progress(
-    scenes: dict[str, Path],
-    dataset: Dataset,
-    recipe: Recipe,
-    options: ReadOptions,
-    jobs: int | None,
-    *,
-    debug: bool,
-) -> int:
-    """Run a batch with a progress bar; returns the exit code, 1 if a light field was set aside."""
-    console = Console(stderr=True)
-    began = time.perf_counter()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
-        task = progress.add_task("light fields", total=len(scenes), rate="")
-        made = 0
+@dataclass
+class Pace:
+    """Counts light fields and foretells the end, from those that this run has made.
 
-        def report(outcome: Outcome) -> None:
-            nonlocal made
-            made += outcome.made and not outcome.fault
-            if outcome.fault:
-                console.print(f"set aside: {outcome.fault}", markup=False, highlight=False, soft_wrap=True)
-            rate = made / (time.perf_counter() - began)
-            progress.update(task, advance=1, rate=f"{rate:.2f}/s" if made else "")
+    Attributes
+    ----------
+    total : light fields to be reported
+    done, made : reported so far; of these, made by this run
+    began : when it began, as `time.monotonic` tells
+    """
 
-        outcomes = run(
-            scenes, dataset, recipe, options, jobs=jobs or default_jobs(), report=report, debug=debug
+    total: int
+    done: int = 0
+    made: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def count(self, outcome: Outcome) -> None:
+        """Take note of one light field."""
+        self.done += 1
+        self.made += outcome.made and not outcome.fault
+
+    def __str__(self) -> str:
+        """Light fields a second and time left, once there is something to tell."""
+        if not self.made:
+            return ""
+        rate = self.made / max(time.monotonic() - self.began, 1e-9)
+        return f"{rate:.2f} light fields/s, {duration((self.total - self.done) / rate)} left"
+
+
+def duration(seconds: float) -> str:
+    """A time as a person would say it: 8 s, 5 min, 3 h 20 min."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class _View(Protocol):
+    """Shows a running batch."""
+
+    def show(self, pace: Pace) -> None: ...
+
+    def line(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Bar:
+    """A bar on a terminal; lines go above it."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        columns = (
+            TextColumn("light fields"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
         )
+        self._progress = Progress(*columns, console=console)
+        self._task: TaskID = self._progress.add_task("", total=total)
+        self._progress.start()
+
+    def show(self, pace: Pace) -> None:
+        self._progress.update(self._task, completed=pace.done, description=str(pace))
+
+    def line(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class _Log:
+    """A line now and then, in a file or a pipe."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def show(self, pace: Pace) -> None:
+        if time.monotonic() - self._last >= LOG_INTERVAL:
+            self._last = time.monotonic()
+            self.line(f"{pace.done} of {pace.total} light fields" + (f", {pace}" if pace.made else ""))
+
+    def line(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def close(self) -> None:
+        pass
+
+
+def run_with_progress(job: Job, scenes: dict[str, Path], jobs: int | None) -> int:
+    """Run a batch and show how it goes; returns the exit code, 1 if a light field was set aside."""
+    pace = Pace(len(scenes))
+    console = Console(stderr=True)
+    view: _View = _Bar(console, pace.total) if console.is_terminal else _Log()
+
+    def report(outcome: Outcome) -> None:
+        pace.count(outcome)
+        if outcome.fault:
+            view.line(f"set aside: {outcome.fault}")
+        view.show(pace)
+
+    try:
+        outcomes = run(job, scenes, jobs=jobs or default_jobs(), report=report, notice=view.line)
+    finally:
+        view.close()
+    sys.stderr.flush()
+    for line in _summary(outcomes, job, time.monotonic() - pace.began):
+        click.echo(line)
+    return 1 if any(outcome.fault for outcome in outcomes) else 0
+
+
+def _summary(outcomes: Sequence[Outcome], job: Job, seconds: float) -> list[str]:
     failed = [outcome for outcome in outcomes if outcome.fault]
-    pairs = {"train": 0, "test": 0}
-    for outcome in outcomes:
-        for row in outcome.rows:
-            pairs[row["split"]] += row["kind"] == "input"
-    earlier = sum(not outcome.made for outcome in outcomes)
-    print(
-        f"{dataset.root}: {pairs['train']} training and {pairs['test']} test pairs of {len(outcomes) - len(failed)} "
-        f"light fields ({earlier} made earlier) in {time.perf_counter() - began:.1f} s"
-    )
-    for outcome in outcomes:
-        notes = {note for row in outcome.rows for note in row.get("notes", ())}
-        for note in sorted(notes):
-            print(f"{outcome.scene}: {note}")
+    rows = [row for outcome in outcomes for row in outcome.rows if row["kind"] == "input"]
+    tests = sum(row["split"] == "test" for row in rows)
+    earlier = sum(not outcome.made and not outcome.fault for outcome in outcomes)
+    lines = [
+        f"{job.dataset.root}: {len(rows) - tests} training and {tests} test pairs of "
+        f"{len(outcomes) - len(failed)} light fields ({earlier} made earlier) in {duration(seconds)}"
+    ]
+    sparse = {row["scene"] for row in rows if row["filled"] < SPARSELY_FILLED}
+    if sparse:
+        lines.append(
+            f"{len(sparse)} light fields, {min(sparse)} first, have an aperture that reaches beyond "
+            "their live views"
+        )
+    lines += _others(job, {outcome.scene for outcome in outcomes})
     if failed:
-        print(f"{len(failed)} set aside:")
-        for outcome in failed:
-            print(f"  {outcome.fault}")
-    return 1 if failed else 0
+        lines.append(f"{len(failed)} set aside:")
+        lines += [f"  {outcome.fault}" for outcome in failed]
+    return lines
+
+
+def _others(job: Job, ours: set[str]) -> list[str]:
+    """What the dataset holds beside this run's scenes."""
+    records = [read_record(job.dataset, scene) for scene in job.dataset.scenes() if scene not in ours]
+    others = [record for record in records if record is not None]
+    if not others:
+        return []
+    otherwise = sum(record.get("recipe") != job.recipe.as_json() for record in others)
+    return [f"beside them, {len(others)} light fields of earlier runs, {otherwise} made with other options"]

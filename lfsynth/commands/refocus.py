@@ -7,33 +7,55 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lfsynth.commands.options import numbers, pair, path_argument, read_options, reading
+from lfsynth.commands.options import (
+    bits_option,
+    blades_option,
+    check_output,
+    frame_of,
+    numbers,
+    path_argument,
+    reading,
+    size_option,
+)
 from lfsynth.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lfsynth.lightfield import LightField
+    from lfsynth.readers import ReadOptions
+
 SWEEP_FRAMES = 24
+"""Slopes of a sweep, from far to near."""
 SWEEP_FPS = 12.0
 
 
-@click.command("refocus")
+@click.command(
+    "refocus",
+    epilog="\b\nExamples:\n"
+    "  lfsynth refocus raw/IMG_0001 --slope=-0.5 --radius 4 --out far.png\n"
+    "  lfsynth refocus raw/IMG_0001 --sweep --radius 6 --out stack.gif",
+)
 @path_argument
-@click.option("--slope", type=float, help="Disparity in focus, pixels a view step; positive is nearer.")
-@click.option("--sweep", is_flag=True, help="An animated focal stack from far to near and back (.gif or .png).")
-@click.option("--radius", type=float, help="Radius of the aperture in view steps. Default: the largest there is.")
+@click.option("--slope", metavar="S", help="Disparity in focus, pixels a view step; positive is nearer.")
+@click.option("--sweep", is_flag=True, help="An animated focal stack, far to near and back (.gif or .png).")
+@click.option("--radius", type=float, help="Radius of the aperture in views. Default: the largest there is.")
 @click.option("--f-number", type=float, help="F-number of the aperture instead.")
 @click.option("--inner-radius", type=float, help="Radius of a central stop, as of a mirror lens.")
-@click.option("--blades", default=0, type=click.IntRange(0, 99), help="Sides of a polygonal aperture; 0: a disk.")
-@click.option("--mask", type=click.Path(path_type=Path), help="Weights of the views: .npy, .txt or a grey picture, U x V.")
-@click.option("--size", default="native", show_default=True, metavar="HxW", help="Size of the picture, as 688x1008.")
-@click.option("--bits", default="8", show_default=True, type=click.Choice(["8", "16"]), help="Bits a channel.")
+@blades_option
+@click.option(
+    "--mask",
+    type=click.Path(path_type=Path),
+    help="Weights of the views: .npy, .txt or a grey picture, U x V.",
+)
+@size_option
+@bits_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 @reading
 def command(
     path: Path,
-    slope: float | None,
+    slope: str | None,
     sweep: bool,
     radius: float | None,
     f_number: float | None,
@@ -43,66 +65,43 @@ def command(
     size: str,
     bits: str,
     out: Path,
-    transfer: str | None,
-    views: str | None,
-    order: str | None,
-    format_: str | None,
+    options: ReadOptions,
 ) -> None:
-    """Refocus a light field by shift-and-add through a synthetic aperture.
-
-    \b
-    Examples:
-      lfsynth refocus raw/IMG_0001 --slope=-0.5 --radius 4 --out far.png
-      lfsynth refocus raw/IMG_0001 --sweep --radius 6 --out stack.gif
-    """
+    """Refocus a light field by shift-and-add through a synthetic aperture."""
     import numpy as np
 
-    from lfsynth import aperture, pictures
+    from lfsynth import pictures
     from lfsynth.disparity import disparity_range
     from lfsynth.machine import cores
     from lfsynth.readers import read_light_field
-    from lfsynth.refocus import Frame, refocus
+    from lfsynth.refocus import refocus
     from lfsynth.transfer import SRGB, encode
 
     if sweep == (slope is not None):
         raise InputError("--slope", "is needed, or --sweep, not both", "give one of them, as --slope=-0.5")
-    openings = [name for name, value in (("--radius", radius), ("--f-number", f_number), ("--mask", mask)) if value is not None]
-    if len(openings) > 1:
-        raise InputError(openings[0], f"given together with {openings[1]}", "give one of them")
-    suffixes = (".gif", ".png", ".apng") if sweep else (".png", ".tif", ".tiff")
-    if out.suffix.lower() not in suffixes:
-        raise InputError(out, "is no name for what is to be written", f"let it end in {' or '.join(suffixes)}")
-    lightfield = read_light_field(path, read_options(transfer, views, order, format_))
-    grid, centre = lightfield.grid, lightfield.centre
-    try:
-        if mask is not None:
-            weights = aperture.custom(_read_mask(mask), grid=grid, source=mask)
-        else:
-            if f_number is not None:
-                radius = aperture.radius_from_f_number(lightfield, f_number)
-            elif radius is None:
-                radius = aperture.largest_radius(lightfield)
-            if blades:
-                weights = aperture.polygonal(grid, radius, blades, centre=centre)
-            elif inner_radius:
-                weights = aperture.ring(grid, radius, inner_radius, centre=centre)
-            else:
-                weights = aperture.circular(grid, radius, centre=centre)
-    except ValueError as error:
-        raise InputError("aperture", str(error), "correct --radius, --inner-radius or --blades") from error
+    slopes = np.array(numbers("--slope", slope))
+    if slopes.size > 1:
+        raise InputError("--slope", f"{slope!r} is more than one number", "give one, or --sweep")
+    if sweep and bits != "8":
+        raise InputError("--bits", "animations have 8 bits a channel", "leave it out")
+    _refuse_together({"--radius": radius, "--f-number": f_number, "--mask": mask})
+    _refuse_together({"--inner-radius": inner_radius, "--blades": blades or None, "--mask": mask})
+    check_output(out, path, (".gif", ".png", ".apng") if sweep else (".png", ".tif", ".tiff"))
+    lightfield = read_light_field(path, options)
+    if mask is not None:
+        weights = _custom(mask, lightfield)
+    else:
+        weights = _opening(lightfield, radius, f_number, inner_radius, blades)
     if sweep:
         nearest, farthest = disparity_range(lightfield)
         slopes = farthest + (nearest - farthest) * (1 - np.cos(np.linspace(0, np.pi, SWEEP_FRAMES))) / 2
-    else:
-        assert slope is not None
-        slopes = np.array(numbers("--slope", str(slope)))
-    frame = Frame.native(lightfield.size) if size == "native" else Frame.resized(lightfield.size, pair("--size", size))
+    frame = frame_of(size, lightfield.size)
     try:
         made = refocus(lightfield, slopes, weights[None], frame=frame, threads=cores())[:, 0]
     except ValueError as error:
         raise InputError(path, str(error), "change --slope or the aperture") from error
     if sweep:
-        frames = [encode(picture, SRGB, bits=8) for picture in made]
+        frames = [encode(picture, SRGB, bits=8).astype(np.uint8, copy=False) for picture in made]
         pictures.write_animation(out, frames + frames[-2:0:-1], fps=SWEEP_FPS)
         click.echo(f"{out}: {len(frames)} slopes from {slopes[0]:.3f} to {slopes[-1]:.3f} and back")
     else:
@@ -110,15 +109,55 @@ def command(
         click.echo(f"{out}: slope {slopes[0]:.3f}, {made[0].shape[0]} x {made[0].shape[1]}")
 
 
-def _read_mask(path: Path) -> NDArray[np.float64]:
+def _refuse_together(options: dict[str, object]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(given[0], f"given together with {given[1]}", "give one of them")
+
+
+def _opening(
+    lightfield: LightField,
+    radius: float | None,
+    f_number: float | None,
+    inner_radius: float | None,
+    blades: int,
+) -> NDArray[np.float64]:
+    """Weights of the views, (U, V), of an aperture given by numbers."""
+    from lfsynth import aperture
+
+    if f_number is not None:
+        radius = aperture.radius_from_f_number(lightfield, f_number)
+    elif radius is None:
+        radius = aperture.largest_radius(lightfield)
+    grid, centre = lightfield.grid, lightfield.centre
+    try:
+        if blades:
+            return aperture.polygonal(grid, radius, blades, centre=centre)
+        if inner_radius is not None:
+            return aperture.ring(grid, radius, inner_radius, centre=centre)
+        return aperture.circular(grid, radius, centre=centre)
+    except ValueError as error:
+        raise InputError("aperture", str(error), "correct --radius, --inner-radius or --blades") from error
+
+
+def _custom(path: Path, lightfield: LightField) -> NDArray[np.float64]:
+    """Weights of the views, (U, V), from a file."""
     import numpy as np
 
+    from lfsynth import aperture
     from lfsynth.pictures import is_picture, read_linear
     from lfsynth.transfer import LINEAR
 
     if is_picture(path):
-        return read_linear(path, LINEAR).mean(axis=2, dtype=np.float64)
-    try:
-        return np.load(path) if path.suffix == ".npy" else np.loadtxt(path, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"is no mask ({error})", "give U lines of V numbers, a .npy array or a picture") from error
+        mask = read_linear(path, LINEAR).mean(axis=2, dtype=np.float64)
+    else:
+        try:
+            stored = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, ndmin=2)
+            mask = np.asarray(stored, dtype=np.float64)
+        except OSError as error:
+            raise InputError(path, f"cannot be read ({error.strerror})", "check the path") from error
+        except (ValueError, EOFError) as error:
+            raise InputError(
+                path, f"is no mask ({error})", "give U lines of V numbers, a .npy array or a picture"
+            ) from error
+    return aperture.custom(mask, grid=lightfield.grid, source=path)

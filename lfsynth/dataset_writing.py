@@ -1,0 +1,166 @@
+"""Changing a dataset on disk so that a run may be killed at any instant and none disturbs another.
+
+One run at a time holds the lock; its workers mark the time in which they write. A scene's record is written
+last and removed first: a scene without one is not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from lfsynth.errors import InputError
+from lfsynth.lfdof import SPLITS, STATE, Dataset
+
+
+class DatasetError(InputError):
+    """The dataset cannot be written: a full disk, a folder that is read-only or gone.
+
+    It is no light field's fault, and the next one would fare no better: a batch stops.
+    """
+
+
+@contextmanager
+def locked(dataset: Dataset, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the dataset for this process alone; before and after, sweep what was left half-written.
+
+    The lock goes with the process, however it ends. Workers that a killed run has left are waited for.
+
+    Parameters
+    ----------
+    waiting : called where there are such workers
+
+    Raises
+    ------
+    InputError
+        If another process holds it, or the folder holds a dataset that was not made by this package.
+    DatasetError
+        If the folder cannot be written to.
+    """
+    foreign = [dataset.split_folder(split) for split in SPLITS if dataset.split_folder(split).exists()]
+    if foreign and not dataset.state.exists():
+        raise InputError(
+            dataset.root,
+            f"holds {foreign[0].name} that lfsynth did not make",
+            "choose another folder with --out",
+        )
+    with writing(dataset):
+        dataset.state.mkdir(parents=True, exist_ok=True)
+        lock = (dataset.state / "lock").open("a+")
+    with lock:
+        with writing(dataset):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(lock.fileno(), 20, 0).decode(errors="replace") or "unknown"
+                raise InputError(
+                    dataset.root,
+                    f"another run (process {holder}) is writing here",
+                    "wait for it, stop it, or choose another folder with --out",
+                ) from None
+            # On a full disk the number cannot be told; the sweep may make room.
+            with suppress(OSError):
+                os.ftruncate(lock.fileno(), 0)
+                os.write(lock.fileno(), str(os.getpid()).encode())
+            _sweep(dataset, waiting)
+        try:
+            yield
+        finally:
+            with writing(dataset):
+                _sweep(dataset, waiting)
+                os.ftruncate(lock.fileno(), 0)
+
+
+@contextmanager
+def working(dataset: Dataset, run: int) -> Iterator[bool]:
+    """Tell runs that start meanwhile that a scene is being written.
+
+    Parameters
+    ----------
+    run : process id of the run that this process or its parent is
+
+    Yields
+    ------
+    whether to go on: False where that run is dead, and another one may have the dataset
+    """
+    with writing(dataset):
+        workers = (dataset.state / "workers").open("a")
+    with workers:
+        fcntl.flock(workers, fcntl.LOCK_SH)
+        yield run in (os.getpid(), os.getppid())
+
+
+@contextmanager
+def writing(dataset: Dataset) -> Iterator[None]:
+    """Turn what goes wrong with files of the dataset into errors that the user understands."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except (OSError, InputError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):  # an InputError that is none of the files'
+            raise
+        if cause.errno == errno.ENAMETOOLONG:
+            raise InputError(
+                dataset.root, "a scene's name is too long for the file system", "rename the light field"
+            ) from error
+        full = cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise DatasetError(
+            dataset.root,
+            "the disk is full" if full else f"cannot be written to ({cause.strerror})",
+            f"{'free some space' if full else 'cure that'} and run the same command again, which goes on "
+            "where this one stopped, or choose another folder with --out",
+        ) from error
+
+
+@contextmanager
+def replacing(dataset: Dataset, scene: str) -> Iterator[None]:
+    """Take a scene out and have it written anew; what is half-written when that fails is removed.
+
+    A process that is killed meanwhile leaves a note by which `locked` finds the scene.
+    """
+    note = dataset.state / f"{scene}.begun"
+    note.touch()
+    remove(dataset, scene)
+    try:
+        yield
+    except BaseException:
+        remove(dataset, scene)
+        note.unlink(missing_ok=True)
+        raise
+    note.unlink(missing_ok=True)
+
+
+def remove(dataset: Dataset, scene: str) -> None:
+    """Remove a scene's record, then its pictures, in either split."""
+    dataset.record(scene).unlink(missing_ok=True)
+    for split in SPLITS:
+        for folder in (dataset.inputs(split, scene), dataset.defocus_maps(split, scene)):
+            if folder.exists():
+                shutil.rmtree(folder)
+        dataset.ground_truth(split, scene).unlink(missing_ok=True)
+
+
+def _sweep(dataset: Dataset, waiting: Callable[[], None] | None) -> None:
+    """Wait for workers, then remove what a process that was killed has left half-written."""
+    with (dataset.state / "workers").open("a") as workers:
+        try:
+            fcntl.flock(workers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting()
+            fcntl.flock(workers, fcntl.LOCK_EX)
+    for note in list(dataset.state.glob("*.begun")):
+        remove(dataset, note.stem)
+        note.unlink()
+    for pattern in (".*.partial", f"{STATE}/.*.partial", "*_data/*/.*.partial"):
+        for partial in list(dataset.root.glob(pattern)):
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink()
