@@ -28,8 +28,8 @@ first, while more than the second supports each pixel about it."""
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _mean_squares(samples, valid, reference, inverse, own):  # type: ignore[no-untyped-def]
-    """Mean square difference over channels, in variances; 0 outside the view, which speaks against no neighbour."""
+def _mean_squares(samples, valid, reference, inverse, own):
+    """Mean square difference over channels, in variances; 0 outside the view, to harm no neighbour."""
     channels, width = samples.shape
     own[:] = 0
     for c in range(channels):
@@ -39,7 +39,7 @@ def _mean_squares(samples, valid, reference, inverse, own):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _sum_across(own, across):  # type: ignore[no-untyped-def]
+def _sum_across(own, across):
     """Each pixel and its two neighbours; the rim counts twice."""
     width = len(own)
     for x in range(1, width - 1):
@@ -49,7 +49,7 @@ def _sum_across(own, across):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _add(samples, weight, total, sums):  # type: ignore[no-untyped-def]
+def _add(samples, weight, total, sums):
     """Add a view's samples [c, x] with its weights [x]."""
     channels, width = samples.shape
     for x in range(width):
@@ -60,7 +60,7 @@ def _add(samples, weight, total, sums):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _inverse_variances(reference, variances, inverse):  # type: ignore[no-untyped-def]
+def _inverse_variances(reference, variances, inverse):
     """One over the noise's variance at a brightness, and over the channels: for a mean over them."""
     channels, width = reference.shape
     for c in range(channels):
@@ -73,7 +73,7 @@ def _inverse_variances(reference, variances, inverse):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _is_hot(above, here, below, x):  # type: ignore[no-untyped-def]
+def _is_hot(above, here, below, x):
     """Whether no view supports a pixel, or it and one beside it, while all support the pixels about.
 
     A strand, however thin, has another pixel of its own among those about; so has anything larger than two
@@ -87,9 +87,7 @@ def _is_hot(above, here, below, x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def robust_average(  # type: ignore[no-untyped-def]
-    views, chosen, view_weights, centre, disparity, table, variances, first, last, out
-):
+def robust_average(views, chosen, view_weights, centre, disparity, table, variances, first, last, out):
     """Rows first to last of the picture (H, W, C), from views [u, v, y, x * c]."""
     height, width, channels = out.shape
     number = len(chosen)

@@ -7,7 +7,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def grey(view, out):  # type: ignore[no-untyped-def]
+def grey(view, out):
     """Root of the mean of the channels."""
     height, width, channels = view.shape
     for y in range(height):
@@ -19,7 +19,7 @@ def grey(view, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def grey_half(view, out):  # type: ignore[no-untyped-def]
+def grey_half(view, out):
     """Root of the mean of the channels and of 2 x 2 pixels."""
     channels = view.shape[2]
     height, width = out.shape
@@ -34,7 +34,7 @@ def grey_half(view, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def cost_volume(pictures, arms, disparities, inverse, cost):  # type: ignore[no-untyped-def]
+def cost_volume(pictures, arms, disparities, inverse, cost):
     """Truncated absolute differences to picture 0, summed over 3 x 3 pixels, the better of opposite arms
     first.
     """
@@ -108,7 +108,7 @@ def cost_volume(pictures, arms, disparities, inverse, cost):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _pass_on(before, cost, jump, small, after, total):  # type: ignore[no-untyped-def]
+def _pass_on(before, cost, jump, small, after, total):
     """One step along a path: the cheapest way to each hypothesis from the pixel before."""
     number = len(cost)
     least = before[0]
@@ -124,7 +124,7 @@ def _pass_on(before, cost, jump, small, after, total):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def semi_global(cost, guide, inverse, total):  # type: ignore[no-untyped-def]
+def semi_global(cost, guide, inverse, total):
     """Sum over four directions of the smoothed costs; a jump is cheaper across an edge of the picture."""
     height, width, number = cost.shape
     small, large = np.float32(0.04), np.float32(0.35)
@@ -158,7 +158,7 @@ def semi_global(cost, guide, inverse, total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def winner(cost, total, first, step, disparity, confidence):  # type: ignore[no-untyped-def]
+def winner(cost, total, first, step, disparity, confidence):
     """Cheapest hypothesis, refined by the parabola through its neighbours; confidence from the unsmoothed
     costs.
     """
@@ -184,7 +184,7 @@ def winner(cost, total, first, step, disparity, confidence):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def upsample(disparity, confidence, grey, guide, inverse):  # type: ignore[no-untyped-def]
+def upsample(disparity, confidence, grey, guide, inverse):
     """Twice the resolution: of the four pixels about, those alike in grey count."""
     height, width = guide.shape
     h, w = grey.shape

@@ -87,7 +87,8 @@ class Scene:
     slopes : (S,) disparities in focus, ascending (farthest first)
     radii : (M,) radii of the apertures in view steps, ascending
     weights : (M, U, V) weights of the views, dead ones 0
-    disparity : (H, W) float32 disparity of the centre view on the pictures' grid
+    disparity : (H, W) float32 disparity of the centre view on the pictures' grid: true where the light field
+        brought it, else estimated
     step : centre view pixels a picture pixel
     """
 
@@ -118,6 +119,7 @@ def make_scene(lightfield: LightField, recipe: Recipe, *, threads: int = 1) -> S
     margin = full_aperture_margin(lightfield, slopes, openings)
     frame = _frame(lightfield, recipe, margin)
     _check_memory(lightfield, recipe, frame)
+    known = disparity if lightfield.disparity is None else lightfield.disparity
     truth = all_in_focus(lightfield, method=recipe.ground_truth, disparity=disparity, threads=threads)
     return Scene(
         defocused=refocus(lightfield, slopes, openings, frame=frame, threads=threads),
@@ -125,7 +127,7 @@ def make_scene(lightfield: LightField, recipe: Recipe, *, threads: int = 1) -> S
         slopes=slopes,
         radii=radii,
         weights=openings * lightfield.weights,
-        disparity=resample(disparity[:, :, None], frame)[:, :, 0],
+        disparity=resample(known[:, :, None], frame)[:, :, 0],
         step=frame.step,
     )
 

@@ -35,9 +35,9 @@ _QUIET = 0.25
 wrongly."""
 
 _MOST_DETAIL = 2.0
-"""The noise is not taken for more than this times the deviation of the centre view's fine detail, noise and all:
-more means that the disparity is wrong. It is above 1 since a decoder's noise is smooth along a row (its detail is
-0.74 of it) and a renderer's has long tails."""
+"""The noise is not taken for more than this times the deviation of the centre view's fine detail, noise and
+all: more means that the disparity is wrong. It is above 1 since a decoder's noise is smooth along a row (its
+detail is 0.74 of it) and a renderer's has long tails."""
 
 _SPACING = 2
 """Views a step apart share noise where they were decoded from neighbouring pixels (correlation 0.47 in a real

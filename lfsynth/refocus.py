@@ -35,8 +35,6 @@ from lfsynth.lightfield import LightField
 
 T = TypeVar("T")
 
-BORDER = REACH + 2
-"""Pixels around a prefiltered view: what the prefilter leaves outside, and zeros."""
 MOST_SUMS = 240 * 1024**2
 """Bytes of unfinished pictures held at once."""
 LEAST_COVER = 0.02
@@ -116,7 +114,7 @@ def refocus(
     lightfield : its ``weights`` are multiplied into the apertures, so that dead views count for nothing
     slopes : (S,) disparities to focus at, pixels a view step, positive nearer than the captured focal plane
     apertures : (M, U, V) non-negative weights of the views (see `aperture`), not normalised; those that contain each other
-        are cheapest in order of size
+        share their work
     frame : where to sample; the views' own pixels if not given. A grid coarser than the views' is averaged from finer ones
     interpolation : kernel by which views are shifted
     threads : how many to run
@@ -140,15 +138,20 @@ def refocus(
     make = _native if fine.is_native else _resampled
     channels = lightfield.views.shape[4]
     height, width = frame.size
-    out = np.empty((slope_array.size, len(weights), height, width, channels), np.float32)
-    for group in _slope_groups(slope_array, lightfield, fine, len(weights)):
-        pictures = make(lightfield, slope_array[group], weights, fine, interpolation, threads)
+    # Rings are thinnest, and lose least to rounding, between apertures in order of their openings.
+    order = np.argsort((weights / weights.max(axis=(1, 2), keepdims=True)).sum(axis=(1, 2)), kind="stable")
+    groups = list(_slope_groups(slope_array, lightfield, fine, len(weights)))
+    out = np.empty((0,), np.float32)
+    for group in groups:
+        pictures = make(lightfield, slope_array[group], weights[order], fine, interpolation, threads)
         if fold > 1:
             blocks = pictures.reshape(len(group), len(weights), height, fold, width, fold, channels)
             pictures = blocks.mean(axis=(3, 5), dtype=np.float32)
-        if len(group) == slope_array.size:
-            return pictures if np.array_equal(group, np.arange(len(group))) else pictures[np.argsort(group)]
-        out[group] = pictures
+        if len(groups) == 1 and (group[:-1] < group[1:]).all() and (order[:-1] < order[1:]).all():
+            return pictures
+        if not out.size:
+            out = np.empty((slope_array.size, *pictures.shape[1:]), np.float32)
+        out[np.ix_(group, order)] = pictures
     return out
 
 
@@ -480,8 +483,8 @@ def _resampled(
     )
     _check_cover(weights, covers)
     plan = _Plan.of(weights)
-    row_floor, row_taps = _taps(rows + BORDER, interpolation)
-    column_floor, column_taps = _taps(columns + BORDER, interpolation)
+    row_floor, row_taps = _taps(rows + REACH, interpolation)
+    column_floor, column_taps = _taps(columns + REACH, interpolation)
     coefficients = _coefficients(lightfield, weights.any(axis=0), interpolation, threads)
     out = np.empty((slopes.size, len(weights), height, width * channels), np.float32)
 
@@ -514,20 +517,19 @@ def _resampled(
 def _coefficients(
     lightfield: LightField, wanted: NDArray[np.bool_], interpolation: Interpolation, threads: int
 ) -> NDArray[np.float32]:
-    """Prefiltered views with a border, (U, V, H + 2 BORDER, (W + 2 BORDER) * C); unwanted ones are 0."""
+    """Prefiltered views with a border, (U, V, H + 2 REACH, (W + 2 REACH) * C); unwanted ones are 0."""
     channels = lightfield.views.shape[4]
     height, width = lightfield.size
-    shape = (*lightfield.grid, height + 2 * BORDER, (width + 2 * BORDER) * channels)
+    shape = (*lightfield.grid, height + 2 * REACH, (width + 2 * REACH) * channels)
     coefficients = np.zeros(shape, np.float32)
     half = tuple(interpolation.prefilter().astype(np.float32))
     flat = lightfield.views.reshape(*lightfield.grid, height, width * channels)
-    pad = BORDER + REACH
+    pad = 2 * REACH
 
     def fill(view: tuple[int, int]) -> None:
         padded = np.zeros((height + 2 * pad, (width + 2 * pad) * channels), np.float32)
         padded[pad:-pad, pad * channels : -pad * channels] = flat[view]
         native.prefilter(padded, interpolation.pole, half, channels, coefficients[view])
-        coefficients[view][[0, -1]] = 0
 
     _run(fill, [(int(u), int(v)) for u, v in np.argwhere(wanted)], threads)
     return coefficients

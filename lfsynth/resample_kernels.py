@@ -15,8 +15,27 @@ from lfsynth.refocus_kernels import F32, I64, _fill
 
 STRIP_ROWS = 32
 """Target rows of a strip, and floats of a transposed column; even."""
-TILE_COLUMNS = 192
+TILE_COLUMNS = 96
 """Target columns of a tile."""
+
+
+@njit(fastmath=True, nogil=True, cache=True)
+def _copy_window(window: F32, view: F32, top: int, left: int) -> None:
+    """Copy the part of a view that begins at (top, left); what lies outside the view is 0."""
+    height, width = view.shape
+    start = min(max(0, -left), window.shape[1])
+    stop = max(start, min(window.shape[1], width - left))
+    for r in range(window.shape[0]):
+        line = window[r]
+        if top + r < 0 or top + r >= height:
+            _fill(line, np.float32(0))
+        else:
+            _fill(line[:start], np.float32(0))
+            source = view[top + r, left + start : left + stop]
+            inside = line[start:stop]
+            for x in range(inside.size):
+                inside[x] = source[x]
+            _fill(line[stop:], np.float32(0))
 
 
 @njit(fastmath=True, nogil=True, cache=True)
@@ -24,11 +43,8 @@ def _two_rows(
     a: F32,
     b: F32,
     s: F32,
-    i0: int,
-    i1: int,
-    i2: int,
-    i3: int,
-    i4: int,
+    i: int,
+    stride: int,
     a0: float,
     a1: float,
     a2: float,
@@ -39,12 +55,12 @@ def _two_rows(
     b3: float,
     b4: float,
 ) -> None:
-    """Add taps of five source rows, which begin at i0 .. i4 of ``s``, to two rows; the first needs four of them."""
-    s0 = s[i0 : i0 + a.size]
-    s1 = s[i1 : i1 + a.size]
-    s2 = s[i2 : i2 + a.size]
-    s3 = s[i3 : i3 + a.size]
-    s4 = s[i4 : i4 + a.size]
+    """Add taps of five source rows, ``stride`` floats apart from the i-th on, to two rows; the first needs four."""
+    s0 = s[i : i + a.size]
+    s1 = s[i + stride : i + stride + a.size]
+    s2 = s[i + 2 * stride : i + 2 * stride + a.size]
+    s3 = s[i + 3 * stride : i + 3 * stride + a.size]
+    s4 = s[i + 4 * stride : i + 4 * stride + a.size]
     for x in range(a.size):
         a[x] += a0 * s0[x] + a1 * s1[x] + a2 * s2[x] + a3 * s3[x]
         b[x] += b0 * s0[x] + b1 * s1[x] + b2 * s2[x] + b3 * s3[x] + b4 * s4[x]
@@ -53,21 +69,22 @@ def _two_rows(
 @njit(fastmath=True, nogil=True, cache=True)
 def _add_four(a: F32, s: F32, i: int, step: int, c0: float, c1: float, c2: float, c3: float) -> None:
     """Add four taps, ``step`` floats apart from the i-th on, to ``a``."""
-    s0 = s[i : i + step]
-    s1 = s[i + step : i + 2 * step]
-    s2 = s[i + 2 * step : i + 3 * step]
-    s3 = s[i + 3 * step : i + 4 * step]
+    s0 = s[i : i + a.size]
+    s1 = s[i + step : i + step + a.size]
+    s2 = s[i + 2 * step : i + 2 * step + a.size]
+    s3 = s[i + 3 * step : i + 3 * step + a.size]
     for x in range(a.size):
         a[x] += c0 * s0[x] + c1 * s1[x] + c2 * s2[x] + c3 * s3[x]
 
 
 @njit(fastmath=True, nogil=True, cache=True)
 def _transpose(target: F32, source: F32) -> None:
-    """target[x, r] = source[r, x] for a (STRIP_ROWS, n) sheet."""
-    for x in range(source.shape[1]):
-        column = target[x]
-        for r in range(STRIP_ROWS):
-            column[r] = source[r, x]
+    """target[x, c, r] = source[r, x * C + c] for a (STRIP_ROWS, n * C) sheet."""
+    for x in range(target.shape[0]):
+        for c in range(target.shape[1]):
+            column = target[x, c]
+            for r in range(STRIP_ROWS):
+                column[r] = source[r, x * target.shape[1] + c]
 
 
 @njit(fastmath=True, nogil=True, cache=True)
@@ -90,7 +107,7 @@ def sample_and_add(
 
     Parameters
     ----------
-    coefficients : (U, V, H, W * C) prefiltered views with a border that ends in zeros on all sides
+    coefficients : (U, V, H, W * C) prefiltered views with a border for what the prefilter leaves outside
     out : (S, M, H', W' * C), the strip's rows are written, aperture m the sum of the rings 0..m; target rows are at most
         one source row apart
     row_floor, row_taps : (S, U, H') and (S, U, H', 4): sample ``floor`` and its taps at floor - 1 .. floor + 2, in rows of
@@ -100,127 +117,111 @@ def sample_and_add(
     """
     n_slopes, n_rings, height, width = out.shape
     width //= channels
-    n_v, source_height, source_floats = coefficients.shape[1:]
+    n_u, n_v, source_height, source_floats = coefficients.shape
     rows = min(STRIP_ROWS, height - first_row)
-    step = channels * STRIP_ROWS
+    last_row = first_row + rows - 1
+    pixel = n_rings * channels * STRIP_ROWS
     widest = (TILE_COLUMNS + 4) * channels
     sheets = np.empty((n_rings, STRIP_ROWS * widest), np.float32)
-    transposed = np.empty(widest * STRIP_ROWS, np.float32)
+    transposed = np.zeros((TILE_COLUMNS + 4, n_rings, channels, STRIP_ROWS), np.float32)
+    flat = transposed.reshape(transposed.size)
     shared = np.empty((2, widest), np.float32)
-    totals = np.empty((n_rings, TILE_COLUMNS, step), np.float32)
-    used = np.empty(n_rings, np.bool_)
+    totals = np.empty((n_slopes, TILE_COLUMNS, n_rings, channels, STRIP_ROWS), np.float32)
+    row_least = np.empty(n_u, np.int64)
+    scratch_rows = 0
+    for u in range(n_u):
+        row_least[u] = row_floor[:, u, first_row].min() - 1
+        scratch_rows = max(scratch_rows, row_floor[:, u, last_row].max() + 4 - row_least[u])
+    scratch = np.empty(0, np.float32)
     for x0 in range(0, width, TILE_COLUMNS):
         columns = min(TILE_COLUMNS, width - x0)
-        for s in range(n_slopes):
-            _fill(totals.reshape(totals.size), np.float32(0))
-            for v in range(n_v):
-                if start[v] == start[v + 1]:
-                    continue
-                left = (column_floor[s, v, x0] - 1) * channels
-                span = (column_floor[s, v, x0 + columns - 1] + 3) * channels - left
-                begin = min(max(left, 0), source_floats)
-                n = max(begin, min(left + span, source_floats)) - begin
-                skip = begin - left
-                _fill(sheets.reshape(sheets.size), np.float32(0))
-                used[:] = False
+        _fill(totals.reshape(totals.size), np.float32(0))
+        for v in range(n_v):
+            if start[v] == start[v + 1]:
+                continue
+            leftmost = column_floor[:, v, x0].min() - 1
+            line_floats = (column_floor[:, v, x0 + columns - 1].max() + 3 - leftmost) * channels
+            view_floats = scratch_rows * line_floats
+            if scratch.size < n_u * view_floats:
+                scratch = np.empty(n_u * view_floats, np.float32)
+            first_ring = n_rings
+            last_ring = 0
+            for j in range(start[v], start[v + 1]):
+                u = entry_u[j]
+                first_ring = min(first_ring, entry_ring[j])
+                last_ring = max(last_ring, entry_ring[j] + (entry_share[j] != 0))
+                if j == start[v] or entry_u[j - 1] != u:
+                    window = scratch[u * view_floats : (u + 1) * view_floats].reshape(scratch_rows, line_floats)
+                    _copy_window(window, coefficients[u, v], row_least[u], leftmost * channels)
+            for s in range(n_slopes):
+                left = column_floor[s, v, x0] - 1
+                n = (column_floor[s, v, x0 + columns - 1] + 3 - left) * channels
+                skip = (left - leftmost) * channels
+                for m in range(first_ring, last_ring + 1):
+                    _fill(sheets[m, : STRIP_ROWS * n], np.float32(0))
                 for j in range(start[v], start[v + 1]):
                     u = entry_u[j]
                     m = entry_ring[j]
                     share = entry_share[j]
-                    used[m] = True
-                    if share != 0:
-                        used[m + 1] = True
-                    view = coefficients[u, v].reshape(source_height * source_floats)
                     w = entry_weight[j]
                     for r in range(0, rows, 2):
                         y = row_floor[s, u, first_row + r]
-                        i0 = min(max(y - 1, 0), source_height - 1) * source_floats + begin
-                        i1 = min(max(y, 0), source_height - 1) * source_floats + begin
-                        i2 = min(max(y + 1, 0), source_height - 1) * source_floats + begin
-                        i3 = min(max(y + 2, 0), source_height - 1) * source_floats + begin
-                        i4 = min(max(y + 3, 0), source_height - 1) * source_floats + begin
-                        a = row_taps[s, u, first_row + r]
+                        i = u * view_floats + (y - 1 - row_least[u]) * line_floats + skip
+                        a0 = w * row_taps[s, u, first_row + r, 0]
+                        a1 = w * row_taps[s, u, first_row + r, 1]
+                        a2 = w * row_taps[s, u, first_row + r, 2]
+                        a3 = w * row_taps[s, u, first_row + r, 3]
                         b0 = b1 = b2 = b3 = b4 = np.float32(0)
                         if r + 1 < rows:
-                            b = row_taps[s, u, first_row + r + 1]
+                            t0 = w * row_taps[s, u, first_row + r + 1, 0]
+                            t1 = w * row_taps[s, u, first_row + r + 1, 1]
+                            t2 = w * row_taps[s, u, first_row + r + 1, 2]
+                            t3 = w * row_taps[s, u, first_row + r + 1, 3]
                             if row_floor[s, u, first_row + r + 1] == y:
-                                b0, b1, b2, b3 = w * b[0], w * b[1], w * b[2], w * b[3]
+                                b0, b1, b2, b3 = t0, t1, t2, t3
                             else:
-                                b1, b2, b3, b4 = w * b[0], w * b[1], w * b[2], w * b[3]
+                                b1, b2, b3, b4 = t0, t1, t2, t3
                         if share == 0:
-                            line = sheets[m, r * span + skip :]
-                            _two_rows(
-                                line[:n],
-                                line[span : span + n],
-                                view,
-                                i0,
-                                i1,
-                                i2,
-                                i3,
-                                i4,
-                                w * a[0],
-                                w * a[1],
-                                w * a[2],
-                                w * a[3],
-                                b0,
-                                b1,
-                                b2,
-                                b3,
-                                b4,
-                            )
+                            one, two = sheets[m, r * n : r * n + n], sheets[m, r * n + n : r * n + 2 * n]
                         else:
-                            _fill(shared[0, :n], np.float32(0))
-                            _fill(shared[1, :n], np.float32(0))
-                            _two_rows(
-                                shared[0, :n],
-                                shared[1, :n],
-                                view,
-                                i0,
-                                i1,
-                                i2,
-                                i3,
-                                i4,
-                                w * a[0],
-                                w * a[1],
-                                w * a[2],
-                                w * a[3],
-                                b0,
-                                b1,
-                                b2,
-                                b3,
-                                b4,
-                            )
+                            one, two = shared[0, :n], shared[1, :n]
+                            _fill(one, np.float32(0))
+                            _fill(two, np.float32(0))
+                        _two_rows(one, two, scratch, i, line_floats, a0, a1, a2, a3, b0, b1, b2, b3, b4)
+                        if share != 0:
                             for k in range(2):
-                                smaller = sheets[m, (r + k) * span + skip :]
-                                larger = sheets[m + 1, (r + k) * span + skip :]
+                                line = shared[k]
+                                smaller = sheets[m, (r + k) * n : (r + k + 1) * n]
+                                larger = sheets[m + 1, (r + k) * n : (r + k + 1) * n]
                                 for x in range(n):
-                                    smaller[x] += shared[k, x]
-                                    larger[x] += share * shared[k, x]
-                for m in range(n_rings):
-                    if not used[m]:
-                        continue
-                    sheet = sheets[m, : STRIP_ROWS * span].reshape(STRIP_ROWS, span)
-                    _transpose(transposed[: span * STRIP_ROWS].reshape(span, STRIP_ROWS), sheet)
-                    for x in range(columns):
-                        _add_four(
-                            totals[m, x],
-                            transposed,
-                            (column_floor[s, v, x0 + x] - 1) * step - left * STRIP_ROWS,
-                            step,
-                            column_taps[s, v, x0 + x, 0],
-                            column_taps[s, v, x0 + x, 1],
-                            column_taps[s, v, x0 + x, 2],
-                            column_taps[s, v, x0 + x, 3],
-                        )
+                                    smaller[x] += line[x]
+                                    larger[x] += share * line[x]
+                for m in range(first_ring, last_ring + 1):
+                    sheet = sheets[m, : STRIP_ROWS * n].reshape(STRIP_ROWS, n)
+                    _transpose(transposed[: n // channels, m], sheet)
+                inner = first_ring * channels * STRIP_ROWS
+                outer = (last_ring + 1) * channels * STRIP_ROWS
+                for x in range(columns):
+                    _add_four(
+                        totals[s, x].reshape(pixel)[inner:outer],
+                        flat,
+                        (column_floor[s, v, x0 + x] - 1 - left) * pixel + inner,
+                        pixel,
+                        column_taps[s, v, x0 + x, 0],
+                        column_taps[s, v, x0 + x, 1],
+                        column_taps[s, v, x0 + x, 2],
+                        column_taps[s, v, x0 + x, 3],
+                    )
+        for s in range(n_slopes):
+            for x in range(columns):
+                for m in range(1, n_rings):
+                    smaller = totals[s, x, m - 1].reshape(channels * STRIP_ROWS)
+                    larger = totals[s, x, m].reshape(channels * STRIP_ROWS)
+                    for k in range(larger.size):
+                        larger[k] += smaller[k]
             for m in range(n_rings):
-                if m > 0:
-                    for x in range(columns):
-                        larger = totals[m, x]
-                        smaller = totals[m - 1, x]
-                        for i in range(step):
-                            larger[i] += smaller[i]
                 for r in range(rows):
                     line = out[s, m, first_row + r, x0 * channels : (x0 + columns) * channels]
                     for x in range(columns):
                         for c in range(channels):
-                            line[x * channels + c] = totals[m, x, c * STRIP_ROWS + r]
+                            line[x * channels + c] = totals[s, x, m, c, r]

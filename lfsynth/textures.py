@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from lfsynth.errors import InputError
 from lfsynth.transfer import SRGB, linearise
@@ -34,7 +35,7 @@ def photographs() -> list[NDArray[np.float32]]:
 
 
 def procedural_textures(rng: np.random.Generator, number: int) -> list[NDArray[np.float32]]:
-    """Textures that need no picture: clouds whose amplitude falls with frequency as a photograph's, and stripes.
+    """Textures that need no picture: clouds that are as smooth as a photograph, and stripes.
 
     Each has its own tint, so that one layer of a scene can be told from the next.
 
@@ -49,21 +50,23 @@ def procedural_textures(rng: np.random.Generator, number: int) -> list[NDArray[n
     """
     side = 512
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
-    falloff = 1 / np.maximum(frequency, 4 / side) ** 1.7
-    y, x = np.mgrid[:side, :side]
+    falloff = (1 / np.maximum(frequency, 4 / side) ** 1.7).astype(np.float32)
+    y, x = np.mgrid[:side, :side].astype(np.float32)
 
-    def cloud() -> NDArray[np.float64]:
-        plane = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((side, side))) * falloff, (side, side))
-        return plane / plane.std()
+    def cloud() -> NDArray[np.float32]:
+        spectrum = rng.standard_normal((2, *falloff.shape), np.float32) * falloff
+        plane = fft.irfft2(spectrum[0] + 1j * spectrum[1], (side, side))
+        return np.asarray(plane / plane.std(), np.float32)
 
     textures = []
     for i in range(number):
         grey = cloud()
         for _ in range(6):
             angle, period = rng.uniform(0, np.pi), rng.uniform(12, 60)
-            phase = (x * np.cos(angle) + y * np.sin(angle)) / period + 0.3 * cloud()
-            grey += rng.uniform(0.2, 0.6) * (np.sin(2 * np.pi * phase) > 0)
-        picture = np.stack([grey + 0.3 * cloud() for _ in range(3)], axis=-1)
+            across, along = np.float32(np.cos(angle) / period), np.float32(np.sin(angle) / period)
+            phase = across * x + along * y + np.float32(0.3) * cloud()
+            grey += np.float32(rng.uniform(0.2, 0.6)) * (phase % 1 < 0.5)
+        picture = np.stack([grey + np.float32(0.3) * cloud() for _ in range(3)], axis=-1)
         low, high = np.percentile(picture, (0.5, 99.5))
         hue = 2 * np.pi * (i * 0.382 + np.arange(3) / 3)
         tint = 0.6 + 0.4 * np.cos(hue)

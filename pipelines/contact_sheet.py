@@ -69,11 +69,11 @@ def read_scene(dataset: Dataset, scene: str, light_field: Path) -> SheetScene:
         ]
     )
     lf = read_light_field(light_field)
-    views = f"{lf.grid[0]} x {lf.grid[1]} views of {lf.size[0]} x {lf.size[1]}"
+    origin = f"light field, {lf.grid[0]} x {lf.grid[1]} views of {lf.size[0]} x {lf.size[1]}"
     simulated = lf.metadata.get("capture", {}).get("format") == "simulated"
     return SheetScene(
         name=scene,
-        origin=f"SIMULATED light field, {views}" if simulated else f"{light_field.name}, {views}",
+        origin=f"SIMULATED {origin}" if simulated else origin,
         slopes=np.array([inputs[s, settings[1][0]]["slope"] for s in settings[0]]),
         radii=np.array([inputs[settings[0][0], m]["radius"] for m in settings[1]]),
         defocused=defocused,
@@ -156,7 +156,7 @@ def _block(scene: SheetScene) -> Image.Image:
         end = {0: ", farthest", count - 1: ", nearest"}.get(s, "") if count > 1 else ""
         x = grid_left + s * (TILE + GAP)
         draw.text((x, 38), f"focus {s:02d}{end}", INK, _font(16))
-        draw.text((x, 56), f"slope {slope:+.2f} px per view", FAINT, _font(14))
+        draw.text((x, 56), f"slope {round(slope, 2) + 0.0:+.2f} px per view", FAINT, _font(14))
     for m, radius in enumerate(scene.radii):
         y = grid_top + m * (tile_height + GAP)
         draw.text((0, y + tile_height // 2 - 20), f"aperture {m + 1}", INK, _font(16))
@@ -174,9 +174,9 @@ def _block(scene: SheetScene) -> Image.Image:
         return _scaled(picture[top : top + window[0], left : left + window[1]], TILE, tile_height)
 
     draw.text((right, 38), "ground truth", INK, _font(16))
-    draw.text((right, 56), "mean of all views, in focus everywhere", FAINT, _font(14))
+    draw.text((right, 56), "all in focus, noise averaged out", FAINT, _font(14))
     draw.text((right + TILE + GAP, 38), "centre view", INK, _font(16))
-    draw.text((right + TILE + GAP, 56), "one view, as captured", FAINT, _font(14))
+    draw.text((right + TILE + GAP, 56), "one view, its noise as it is", FAINT, _font(14))
     tiles = (
         (_scaled(scene.ground_truth, TILE, tile_height), ""),
         (_scaled(scene.centre_view, TILE, tile_height), ""),

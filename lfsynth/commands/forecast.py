@@ -76,13 +76,17 @@ def _lines(
     lines = [
         f"pictures of {rows[0]['height']} x {rows[0]['width']}, {job.recipe.bits} bits; slopes "
         f"{', '.join(f'{s:.3g}' for s in slopes)}; radii {', '.join(f'{r:.3g}' for r in radii)} ({scene})",
-        f"about {duration(seconds * number / workers)} with {workers} processes and "
-        f"{size * number / 1e9:.2f} GB, reckoned from {scene} ({seconds:.2f} s, {size / 1e6:.1f} MB)",
+        f"about {duration(seconds * number / workers)} with {workers} process{'es' * (workers > 1)} and "
+        f"{_amount(size * number)}, reckoned from {scene} ({seconds:.2f} s, {_amount(size)})",
     ]
     there = next(
         folder for folder in (job.dataset.root, *job.dataset.root.absolute().parents) if folder.exists()
     )
     free = shutil.disk_usage(there).free
     if size * number > free:
-        lines.append(f"more than there is: {free / 1e9:.2f} GB are free for {job.dataset.root}")
+        lines.append(f"more than there is: {_amount(free)} are free for {job.dataset.root}")
     return lines
+
+
+def _amount(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -12,6 +12,7 @@ from lfsynth.errors import InputError
 from lfsynth.lightfield import LightField
 from lfsynth.noise import Noise, estimate_noise
 from lfsynth.scene import SimulatedScene, simulate
+from lfsynth.textures import photographs
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +112,14 @@ def test_both_passes_follow_the_formula(channels):
 
 @pytest.mark.parametrize("level", [0.002, 0.01, 0.03])
 def test_noise_falls_by_six_decibels_also_near_edges(level):
-    made = simulate(np.random.default_rng(5), grid=(9, 9), size=(160, 208), noise=level)
+    pytest.importorskip("skimage")
+    rng = np.random.default_rng(5)
+    made = simulate(rng, grid=(9, 9), size=(200, 280), noise=level, textures=photographs())
     truth, centre = made.all_in_focus, made.lightfield.centre_view
     edges = near_edges(made.disparity)
     result = all_in_focus(made.lightfield)
     # at 0.2 per cent noise, interpolation errors are of the noise's size and less is to be gained
-    gain = 1.0 if level == 0.002 else 6.0
+    gain = 2.5 if level == 0.002 else 6.0
     for where in (None, edges, ~edges):
         assert decibels(result, truth, where) > decibels(centre, truth, where) + gain
 
@@ -133,8 +136,8 @@ def test_a_wrong_disparity_is_safe(noisy):
     for disparity in (np.zeros_like(wrong), wrong):
         result = all_in_focus(noisy.lightfield, disparity=disparity, noise=0.01)
         assert decibels(result, noisy.all_in_focus) > centre
-    # with the noise estimated from wrongly moved views too
-    assert decibels(all_in_focus(noisy.lightfield, disparity=wrong), noisy.all_in_focus) > centre - 1
+    # noise that is estimated from wrongly moved views is up to twice too high, and lets a little in
+    assert decibels(all_in_focus(noisy.lightfield, disparity=wrong), noisy.all_in_focus) > centre - 2
 
 
 def test_dark_and_light_are_not_biased(noisy):

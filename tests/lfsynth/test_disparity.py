@@ -46,7 +46,7 @@ def test_map_and_range_of_a_scene_with_occlusions(grid, noise):
     assert confidence.min() >= 0
     assert confidence.max() <= 1
     assert sure.mean() > 0.3
-    # a confident pixel is within 0.2 px a view but for a rim of about a pixel about shapes and what noise adds
+    # a confident pixel is within 0.2 px a view but for a rim of a pixel about shapes and for noise
     assert (error[sure] > 0.2).mean() < 0.12
     assert (error > 0.2).mean() < 0.2
     nearest, farthest = range_of(disparity, confidence)

@@ -79,7 +79,7 @@ def test_noise_has_the_asked_deviation_and_leaves_the_truth_alone():
     np.testing.assert_array_equal(clean.all_in_focus, noisy.all_in_focus)
     np.testing.assert_array_equal(clean.lightfield.centre_view, clean.all_in_focus)
     difference = noisy.lightfield.views - clean.lightfield.views
-    # a million samples: the deviation is known to 0.1 per cent; clipping touches few, as textures begin at 0.04
+    # a million samples: the deviation is known to 0.1 per cent; few are clipped, as textures begin at 0.04
     assert difference.std() == pytest.approx(0.01, rel=0.005)
     assert noisy.lightfield.views.min() >= 0
     assert noisy.lightfield.views.max() <= 1

@@ -1,0 +1,125 @@
+"""The demo leaves a dataset that verifies and a picture of it, from simulated light fields and own ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lfsynth import cli, pictures
+from lfsynth.lfdof import Dataset, read_manifest
+from lfsynth.readers import read_light_field
+from pipelines import demo
+from pipelines.contact_sheet import GAP, TILE, contact_sheet, place_of_interest, read_scene
+
+SMALL = (96, 128)
+
+
+@pytest.fixture(scope="module")
+def light_fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small light field."""
+    return demo.simulate_light_fields(tmp_path_factory.mktemp("own"), demo.SCENES[:1], size=SMALL)
+
+
+def test_without_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "demo"
+    assert demo.command.main(["--out", str(out)], standalone_mode=False) == 0
+    rows = read_manifest(out / "lfdof")
+    # 3 apertures x 5 focus settings, as LFDOF has, one scene for training and one for test
+    assert Counter((row["split"], row["kind"]) for row in rows) == {
+        ("train", "input"): 15,
+        ("train", "ground_truth"): 1,
+        ("test", "input"): 15,
+        ("test", "ground_truth"): 1,
+    }
+    sheet = pictures.read(out / "contact_sheet.png")
+    assert sheet.shape[2] == 3
+    assert sheet.shape[1] > 7 * TILE
+    printed = capsys.readouterr().out
+    assert f"$ lfsynth generate --lf-dir {out}/light_fields --out {out}/lfdof" in printed
+    assert str(out / "contact_sheet.png") in printed
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["verify", str(out / "lfdof")])
+
+
+def test_own_data_with_a_bad_file_among_it(
+    tmp_path: Path, light_fields: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "own", tmp_path / "out"
+    folder.mkdir()
+    (folder / "cat.h5").symlink_to(light_fields / "cat.h5")
+    (folder / "torn.h5").write_bytes(b"torn")
+    assert demo.command.main(["--data", str(folder), "--out", str(out)], standalone_mode=False) == 1
+    assert (out / "contact_sheet.png").exists()
+    assert "torn.h5" in capsys.readouterr().out
+    assert not (out / "light_fields").exists()
+
+
+def test_nothing_to_work_on_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "missing"
+    monkeypatch.setattr("sys.argv", ["demo", "--data", str(missing), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="2"):
+        demo.main()
+    assert capsys.readouterr().err == f"lfsynth: {missing}: there is no such file or folder; check the path\n"
+
+
+def test_light_fields_are_the_same_each_time(tmp_path: Path, light_fields: Path) -> None:
+    again = demo.simulate_light_fields(tmp_path, demo.SCENES[:1], size=SMALL)
+    first, second = (hashlib.sha256((f / "cat.h5").read_bytes()).hexdigest() for f in (light_fields, again))
+    assert first == second
+
+
+@pytest.mark.parametrize("size", ["native", "60x90"])
+def test_the_centre_view_lies_on_the_ground_truth(tmp_path: Path, light_fields: Path, size: str) -> None:
+    assert demo.generate(light_fields, tmp_path, ["--size", size]) == 0
+    scene = read_scene(Dataset(tmp_path), "cat", light_fields / "cat.h5")
+    assert scene.defocused.shape == (5, 3, *scene.ground_truth.shape)
+    assert scene.centre_view.shape == scene.ground_truth.shape
+
+    def difference(move: int, axis: int) -> float:
+        return float(np.square(np.roll(scene.centre_view, move, axis) - scene.ground_truth).mean())
+
+    there = difference(0, 0)
+    # off by a pixel, edges alone differ by far more than the centre view's noise
+    assert all(difference(move, axis) > 2 * there for move in (-1, 1) for axis in (0, 1))
+
+
+def test_simulated_is_said_where_it_is(tmp_path: Path, light_fields: Path) -> None:
+    own = tmp_path / "cat"
+    own.mkdir()
+    views = read_light_field(light_fields / "cat.h5").views
+    for u, v in np.ndindex(*views.shape[:2]):
+        pictures.write(own / f"{u}_{v}.png", views[u, v])
+    assert demo.generate(own, tmp_path / "own") == 0
+    assert read_scene(Dataset(tmp_path / "own"), "cat", own).origin == "light field, 9 x 9 views of 96 x 128"
+
+    assert demo.generate(light_fields, tmp_path / "simulated") == 0
+    scene = read_scene(Dataset(tmp_path / "simulated"), "cat", light_fields / "cat.h5")
+    assert scene.origin == "SIMULATED light field, 9 x 9 views of 96 x 128"
+    sheet = contact_sheet([scene])
+    rows = 3 * (round(TILE * scene.ground_truth.shape[0] / scene.ground_truth.shape[1]) + GAP)
+    assert rows < sheet.shape[0] < rows + 150
+    assert sheet.dtype == np.uint8
+
+
+def test_place_of_interest_is_where_focus_matters() -> None:
+    rng = np.random.default_rng(3)
+    defocused = np.full((3, 60, 80, 3), 0.5, np.float32)
+    defocused[:, 30:, :40] += rng.uniform(-0.4, 0.4, (30, 40, 1)).astype(np.float32)  # sharp at every setting
+    defocused[1, 12:24, 50:68] += rng.uniform(-0.2, 0.2, (12, 18, 1)).astype(np.float32)
+    defocused[2, 12:24, 50:68] += rng.uniform(-0.05, 0.05, (12, 18, 1)).astype(np.float32)
+    top, left, sharpest, softest = place_of_interest(defocused, (12, 18))
+    # the Laplacian reaches one pixel beyond what changes
+    assert abs(top - 12) <= 1
+    assert abs(left - 50) <= 1
+    assert (sharpest, softest) == (1, 0)
+
+
+def test_a_sheet_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one scene"):
+        contact_sheet([])
