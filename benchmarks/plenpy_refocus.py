@@ -5,8 +5,8 @@ plenpy 0.9.2 does not run beside current libraries. In a fresh folder::
     python3.11 -m venv old && old/bin/pip install "scipy<1.14" "numpy<2" "setuptools<81" plenpy==0.9.2
     old/bin/python benchmarks/plenpy_refocus.py
 
-It prints the seconds of 12 slopes through one aperture, asked for in one call, which is how plenpy is fastest; five apertures
-cost five times as much.
+It prints the seconds of 12 slopes through one aperture, asked for in one call, which is how plenpy is fastest; five
+apertures cost five times as much.
 """
 
 import sys

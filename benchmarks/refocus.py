@@ -22,10 +22,11 @@ from scipy import ndimage
 
 from lfsynth import pictures
 from lfsynth.aperture import circular
+from lfsynth.frame import Frame
 from lfsynth.interpolation import CUBIC_BSPLINE, OMOMS
 from lfsynth.lightfield import LightField
 from lfsynth.readers import read_light_field
-from lfsynth.refocus import Frame, full_aperture_margin, reference, refocus
+from lfsynth.refocus import full_aperture_margin, reference, refocus
 from lfsynth.transfer import SRGB
 
 GRID, SIZE = (13, 13), (434, 625)
@@ -137,7 +138,9 @@ def speed(repeats: int, full: bool) -> None:
     large = _frame(lightfield, (688, 1008))
     row(
         "lfsynth, sampled at 688 x 1008, 2 threads",
-        median_time(lambda: refocus(lightfield, SLOPES, weights, frame=large, threads=2), max(1, repeats // 2))[0],
+        median_time(
+            lambda: refocus(lightfield, SLOPES, weights, frame=large, threads=2), max(1, repeats // 2)
+        )[0],
     )
     opencv_rings(lightfield, SLOPES[:1])
     row("cv2.sepFilter2D + rings", median_time(lambda: opencv_rings(lightfield, SLOPES), 3)[0])
@@ -147,13 +150,18 @@ def speed(repeats: int, full: bool) -> None:
     for order in (1, 3):
         seconds = median_time(lambda order=order: scipy_loop(lightfield, part, order), 1)[0]
         row(f"scipy.ndimage.shift, order {order}{note}", seconds * scale)
-    print(f"peak memory of a process that holds the light field and the 60 pictures: {peak_memory(None) / 1e9:.2f} GB")
+    print(
+        f"peak memory of a process that holds the light field and the 60 pictures: {peak_memory(None) / 1e9:.2f} GB"
+    )
     print(f"the same at 688 x 1008: {peak_memory((688, 1008)) / 1e9:.2f} GB")
     error = 0.0
     for size in (None, (688, 1008)):
         frame = None if size is None else _frame(lightfield, size)
         ours = refocus(lightfield, SLOPES[[0, 7]], weights[[0, 4]], frame=frame)
-        error = max(error, float(np.abs(ours - reference(lightfield, SLOPES[[0, 7]], weights[[0, 4]], frame=frame)).max()))
+        error = max(
+            error,
+            float(np.abs(ours - reference(lightfield, SLOPES[[0, 7]], weights[[0, 4]], frame=frame)).max()),
+        )
     print(f"largest difference to the float64 reference: {error:.1e}")
 
 
@@ -165,9 +173,7 @@ def against_lens(data: Path) -> None:
     """Synthetic aperture pictures against pictures rendered through a thin lens of 4 view steps radius."""
     lightfield = read_light_field(data)
     slopes = (-4.0, 0.0, 4.0)
-    truths = [
-        pictures.read(data / "focal_stack" / f"input_FS_{i}.png")[..., :3] / 255.0 for i in range(3)
-    ]
+    truths = [pictures.read(data / "focal_stack" / f"input_FS_{i}.png")[..., :3] / 255.0 for i in range(3)]
     print(f"\n{'rendered_wood against the lens, dB (sRGB)':44} {'slope -4':>9} {'0':>9} {'4':>9}")
 
     def row(name: str, made: NDArray[np.float32], cut: slice) -> None:

@@ -1,9 +1,9 @@
 """Synthetic apertures: weights over the views of a light field.
 
-A view stands for the 1 x 1 cell of the pupil around it, so an aperture's weight of a view is the part of that cell which
-the opening covers: weights are fractional at the rim, vary smoothly with the radius, and sum to the opening's area.
-Lengths are view steps, arrays are ``[u, v]`` (vertical, horizontal) float64; angles are in degrees, counted from the
-``v`` axis towards ``u``. Weights are not normalised: `refocus` divides by their sum.
+A view stands for the 1 x 1 cell of the pupil around it, so an aperture's weight of a view is the part of that cell
+which the opening covers: weights are fractional at the rim, vary smoothly with the radius, and sum to the opening's
+area. Lengths are view steps, arrays are ``[u, v]`` (vertical, horizontal) float64; angles are in degrees, counted
+from the ``v`` axis towards ``u``. Weights are not normalised: `refocus` divides by their sum.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def custom(mask: NDArray[np.float64], *, grid: tuple[int, int], source: Path) ->
         )
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise InputError(
-            source, "a weight is negative or not finite, or all are 0", "give weights of 0 and above, one above 0"
+            source,
+            "a weight is negative or not finite, or all are 0",
+            "give weights of 0 and above, one above 0",
         )
     return weights
 

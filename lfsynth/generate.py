@@ -20,9 +20,10 @@ from lfsynth import aperture
 from lfsynth.allinfocus import Method, all_in_focus
 from lfsynth.disparity import disparity_map, range_of
 from lfsynth.errors import InputError
+from lfsynth.frame import Frame, resample
 from lfsynth.lightfield import LightField
 from lfsynth.machine import free_memory
-from lfsynth.refocus import Frame, full_aperture_margin, refocus, resample
+from lfsynth.refocus import full_aperture_margin, refocus
 
 STOP = math.sqrt(2)
 """Ratio of the radii of apertures one stop apart."""

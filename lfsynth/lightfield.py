@@ -46,7 +46,9 @@ class LightField:
     def __post_init__(self) -> None:
         """Check shapes, types and that there is light to sum."""
         if self.views.ndim != 5 or self.views.dtype != np.float32 or not self.views.flags.c_contiguous:
-            raise TypeError(f"views must be C-contiguous float32 [u, v, y, x, c], not {self.views.dtype} {self.views.shape}")
+            raise TypeError(
+                f"views must be C-contiguous float32 [u, v, y, x, c], not {self.views.dtype} {self.views.shape}"
+            )
         if self.views.shape[4] not in (1, 3):
             raise TypeError(f"views must have 1 or 3 channels, not {self.views.shape[4]}")
         for name, array in (("weights", self.weights), ("gains", self.gains)):
@@ -55,7 +57,9 @@ class LightField:
         if self.disparity is not None and self.disparity.shape != self.size:
             raise TypeError(f"disparity must be {self.size}, not {self.disparity.shape}")
         if not self.weights.any():
-            raise InputError(self.source, "no view has any light", "check that the views are pictures of the scene")
+            raise InputError(
+                self.source, "no view has any light", "check that the views are pictures of the scene"
+            )
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -80,4 +84,5 @@ class LightField:
     def centre_view(self) -> NDArray[np.float32]:
         """The centre view, (H, W, C) float32 linear light."""
         u0, v0 = self.centre
-        return self.views[u0, v0]
+        view: NDArray[np.float32] = self.views[u0, v0]
+        return view

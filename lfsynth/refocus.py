@@ -26,11 +26,11 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d
 
 from lfsynth import refocus_kernels as native
 from lfsynth import resample_kernels as resampled
-from lfsynth.interpolation import OMOMS, REACH, Interpolation
+from lfsynth.frame import Frame
+from lfsynth.interpolation import OMOMS, REACH, Interpolation, cover, sampling_matrix
 from lfsynth.lightfield import LightField
 
 T = TypeVar("T")
@@ -39,63 +39,6 @@ MOST_SUMS = 240 * 1024**2
 """Bytes of unfinished pictures held at once."""
 LEAST_COVER = 0.02
 """Part of an aperture that must reach a pixel for it to have a value."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """The grid on which pictures are sampled, in pixels of the centre view (pixel centres at whole numbers).
-
-    Attributes
-    ----------
-    rows, columns : (H',) and (W',) float64, evenly spaced positions of the picture's rows and columns
-    """
-
-    rows: NDArray[np.float64]
-    columns: NDArray[np.float64]
-
-    @staticmethod
-    def native(size: tuple[int, int], *, margin: tuple[int, int] = (0, 0)) -> Frame:
-        """The views' own pixels, without ``margin`` (vertical, horizontal) pixels on either side."""
-        (height, width), (my, mx) = size, margin
-        if 2 * my >= height or 2 * mx >= width:
-            raise ValueError(f"a margin of {my} and {mx} pixels leaves nothing of {height} x {width}")
-        return Frame(
-            np.arange(my, height - my, dtype=np.float64), np.arange(mx, width - mx, dtype=np.float64)
-        )
-
-    @staticmethod
-    def resized(
-        size: tuple[int, int], target: tuple[int, int], *, margin: tuple[int, int] = (0, 0)
-    ) -> Frame:
-        """The largest window of ``target``'s shape inside the views less ``margin``, in the middle, in target pixels.
-
-        The scale is the same in both directions: a disk stays a disk.
-        """
-        (height, width), (my, mx) = size, margin
-        if 2 * my >= height or 2 * mx >= width:
-            raise ValueError(f"a margin of {my} and {mx} pixels leaves nothing of {height} x {width}")
-        step = min((height - 2 * my) / target[0], (width - 2 * mx) / target[1])
-        rows = (np.arange(target[0]) - (target[0] - 1) / 2) * step + (height - 1) / 2
-        columns = (np.arange(target[1]) - (target[1] - 1) / 2) * step + (width - 1) / 2
-        return Frame(rows, columns)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of a picture on this grid."""
-        return self.rows.size, self.columns.size
-
-    @property
-    def step(self) -> float:
-        """Centre view pixels a target pixel."""
-        return float((self.rows[-1] - self.rows[0]) / (self.rows.size - 1)) if self.rows.size > 1 else 1.0
-
-    @property
-    def is_native(self) -> bool:
-        """Whether the grid is made of the views' own pixels."""
-        return all(
-            np.array_equal(p, np.arange(p[0], p[0] + p.size)) and p[0] == round(p[0])
-            for p in (self.rows, self.columns)
-        )
 
 
 def refocus(
@@ -113,9 +56,10 @@ def refocus(
     ----------
     lightfield : its ``weights`` are multiplied into the apertures, so that dead views count for nothing
     slopes : (S,) disparities to focus at, pixels a view step, positive nearer than the captured focal plane
-    apertures : (M, U, V) non-negative weights of the views (see `aperture`), not normalised; those that contain each other
-        share their work
-    frame : where to sample; the views' own pixels if not given. A grid coarser than the views' is averaged from finer ones
+    apertures : (M, U, V) non-negative weights of the views (see `aperture`), not normalised; those that contain each
+        other share their work
+    frame : where to sample; the views' own pixels if not given. A grid coarser than the views' is averaged from
+        finer ones
     interpolation : kernel by which views are shifted
     threads : how many to run
 
@@ -126,15 +70,14 @@ def refocus(
     Raises
     ------
     ValueError
-        If a shape is wrong, a slope is not finite, an aperture holds no live view, or shifts are so large that less than
-        LEAST_COVER of an aperture reaches some pixel.
+        If a shape is wrong, a slope is not finite, an aperture holds no live view, or shifts are so large that less
+        than LEAST_COVER of an aperture reaches some pixel.
     """
     slope_array = np.asarray(slopes, dtype=np.float64)
     weights = _checked_weights(lightfield, slope_array, apertures)
     if frame is None:
         frame = Frame.native(lightfield.size)
-    fold = max(1, math.ceil(frame.step - 1e-6))
-    fine = _refined(frame, fold) if fold > 1 else frame
+    fine, fold = frame.refined(), frame.fold
     make = _native if fine.is_native else _resampled
     channels = lightfield.views.shape[4]
     height, width = frame.size
@@ -173,36 +116,13 @@ def reference(
     total = np.zeros((*out.shape[:4], 1))
     for u, v in np.argwhere(weights.any(axis=0)):
         for s, slope in enumerate(slope_array):
-            across = _sampling(frame.rows - slope * (u - u0), lightfield.size[0], interpolation)
-            along = _sampling(frame.columns - slope * (v - v0), lightfield.size[1], interpolation)
+            across = sampling_matrix(frame.rows - slope * (u - u0), lightfield.size[0], interpolation)
+            along = sampling_matrix(frame.columns - slope * (v - v0), lightfield.size[1], interpolation)
             view = np.einsum("yi,xj,ijc->yxc", across, along, lightfield.views[u, v], optimize=True)
             cover = np.outer(across.sum(axis=1), along.sum(axis=1))[..., None]
             out[s] += weights[:, u, v, None, None, None] * view
             total[s] += weights[:, u, v, None, None, None] * cover
     return np.asarray(out / total)
-
-
-def resample(
-    picture: NDArray[np.float32], frame: Frame, *, interpolation: Interpolation = OMOMS
-) -> NDArray[np.float32]:
-    """A picture (H, W, C) of the centre view, sampled on a frame, (H', W', C) float32.
-
-    On the views' own pixels it is a crop; otherwise it is interpolated as `refocus` interpolates views.
-    """
-    if frame.is_native:
-        top, left = int(frame.rows[0]), int(frame.columns[0])
-        return picture[top : top + frame.size[0], left : left + frame.size[1]]
-    fold = max(1, math.ceil(frame.step - 1e-6))
-    fine = _refined(frame, fold) if fold > 1 else frame
-    # Mirrored rather than 0 outside: there is but one picture, nothing else could stand in for it.
-    pad = REACH + 2
-    padded = np.pad(picture, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
-    across = _sampling(fine.rows + pad, padded.shape[0], interpolation).astype(np.float32)
-    along = _sampling(fine.columns + pad, padded.shape[1], interpolation).astype(np.float32)
-    sampled = np.tensordot(along, np.tensordot(across, padded, axes=(1, 0)), axes=(1, 1)).transpose(1, 0, 2)
-    height, width = frame.size
-    blocks = sampled.reshape(height, fold, width, fold, picture.shape[2])
-    return np.ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float32))
 
 
 def full_aperture_margin(
@@ -222,7 +142,9 @@ def _checked_weights(
         raise ValueError("slopes must be finite numbers, at least one")
     weights = np.asarray(apertures, dtype=np.float64)
     if weights.ndim != 3 or weights.shape[1:] != lightfield.grid:
-        raise ValueError(f"apertures must be (M, {lightfield.grid[0]}, {lightfield.grid[1]}), not {weights.shape}")
+        raise ValueError(
+            f"apertures must be (M, {lightfield.grid[0]}, {lightfield.grid[1]}), not {weights.shape}"
+        )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("an aperture's weights must be finite and not negative")
     weights = weights * lightfield.weights
@@ -230,37 +152,6 @@ def _checked_weights(
     if not sums.all():
         raise ValueError("an aperture has no live view inside")
     return np.asarray(weights / sums)
-
-
-def _refined(frame: Frame, fold: int) -> Frame:
-    """A grid ``fold`` times finer, whose cells tile those of ``frame``."""
-    offsets = (np.arange(fold) - (fold - 1) / 2) / fold
-
-    def refine(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray((positions[:, None] + offsets * frame.step).ravel())
-
-    return Frame(refine(frame.rows), refine(frame.columns))
-
-
-def _sampling(positions: NDArray[np.float64], samples: int, interpolation: Interpolation) -> NDArray[np.float64]:
-    """Matrix that interpolates a signal of so many samples, 0 outside, at the positions: (positions, samples)."""
-    prefiltered = _prefiltered_identity(samples, interpolation)
-    floor = np.floor(positions).astype(np.int64)
-    taps = interpolation.taps(positions - floor)
-    matrix = np.zeros((positions.size, prefiltered.shape[0]))
-    for k in range(4):
-        index = floor - 1 + k + 2 * REACH
-        inside = (index >= 0) & (index < prefiltered.shape[0])
-        matrix[np.nonzero(inside)[0], index[inside]] += taps[inside, k]
-    return np.asarray(matrix @ prefiltered)
-
-
-def _prefiltered_identity(samples: int, interpolation: Interpolation) -> NDArray[np.float64]:
-    """Coefficients of unit impulses, with a border of 2 REACH: (samples + 4 REACH, samples)."""
-    padded = np.zeros((samples + 4 * REACH, samples))
-    padded[2 * REACH : 2 * REACH + samples] = np.eye(samples)
-    half = interpolation.prefilter()
-    return np.asarray(convolve1d(padded, np.concatenate([half[:0:-1], half]), axis=0, mode="constant"))
 
 
 def _slope_groups(
@@ -334,19 +225,6 @@ def _taps(
     return floor.astype(np.int64), interpolation.taps(positions - floor).astype(np.float32)
 
 
-def _covers(
-    positions: NDArray[np.float64], samples: int, interpolation: Interpolation
-) -> NDArray[np.float32]:
-    """Interpolation at the positions of a signal that is 1 on its samples and 0 outside."""
-    ones = np.zeros(samples + 4 * REACH)
-    ones[2 * REACH : -2 * REACH] = 1.0
-    half = interpolation.prefilter()
-    coefficients = convolve1d(ones, np.concatenate([half[:0:-1], half]), mode="constant")
-    floor = np.floor(positions).astype(np.int64)
-    index = np.clip(floor[..., None] + np.arange(-1, 3) + 2 * REACH, 0, coefficients.size - 1)
-    return np.asarray((coefficients[index] * interpolation.taps(positions - floor)).sum(axis=-1), np.float32)
-
-
 def _finish(
     pictures: NDArray[np.float32],
     s: int,
@@ -413,8 +291,8 @@ def _native(
     first_row, first_column = int(frame.rows[0]), int(frame.columns[0])
     row_shift, column_shift = _positions(lightfield, slopes)
     covers = (
-        _covers(row_shift[..., None] + frame.rows, lightfield.size[0], interpolation),
-        _covers(column_shift[..., None] + frame.columns, lightfield.size[1], interpolation),
+        cover(row_shift[..., None] + frame.rows, lightfield.size[0], interpolation),
+        cover(column_shift[..., None] + frame.columns, lightfield.size[1], interpolation),
     )
     _check_cover(weights, covers)
     plan = _Plan.of(weights)
@@ -454,11 +332,8 @@ def _native(
             native.prefilter(sums[s, m], interpolation.pole, half, channels, out[s, m])
             _finish(out, s, m, weights, covers, plan.scale[m], channels)
 
-    # Long columns of tiles, but enough of them that all threads end together.
-    parts = 1 if threads == 1 else math.ceil(4 * threads * columns / width_in)
-    rows = math.ceil(padded_rows / parts / native.TILE_ROWS) * native.TILE_ROWS
-    tiles = [(top, left) for left in range(0, width_in, columns) for top in range(0, padded_rows, rows)]
-    _run(add, tiles, threads)
+    rows = _part(padded_rows, width_in, columns, native.TILE_ROWS, threads)
+    _run(add, _tiles(padded_rows, width_in, rows, columns), threads)
     _run(finish, range(slopes.size), threads)
     return out.reshape(slopes.size, len(weights), height, width, channels)
 
@@ -478,21 +353,24 @@ def _resampled(
     rows = row_shift[..., None] + frame.rows
     columns = column_shift[..., None] + frame.columns
     covers = (
-        _covers(rows, lightfield.size[0], interpolation),
-        _covers(columns, lightfield.size[1], interpolation),
+        cover(rows, lightfield.size[0], interpolation),
+        cover(columns, lightfield.size[1], interpolation),
     )
     _check_cover(weights, covers)
     plan = _Plan.of(weights)
     row_floor, row_taps = _taps(rows + REACH, interpolation)
     column_floor, column_taps = _taps(columns + REACH, interpolation)
-    coefficients = _coefficients(lightfield, weights.any(axis=0), interpolation, threads)
+    coefficients = _coefficients(lightfield, weights.sum(axis=0) > 0, interpolation, threads)
     out = np.empty((slopes.size, len(weights), height, width * channels), np.float32)
 
-    def add(top: int) -> None:
+    def add(tile: tuple[int, int]) -> None:
+        top, left = tile
         resampled.sample_and_add(
             coefficients,
             out,
             top,
+            min(top + part, height),
+            left,
             channels,
             row_floor,
             row_taps,
@@ -509,7 +387,8 @@ def _resampled(
         for m in range(len(weights)):
             _finish(out, s, m, weights, covers, plan.scale[m], channels)
 
-    _run(add, range(0, height, resampled.STRIP_ROWS), threads)
+    part = _part(height, width, resampled.TILE_COLUMNS, resampled.STRIP_ROWS, threads)
+    _run(add, _tiles(height, width, part, resampled.TILE_COLUMNS), threads)
     _run(finish, range(slopes.size), threads)
     return out.reshape(slopes.size, len(weights), height, width, channels)
 
@@ -533,6 +412,16 @@ def _coefficients(
 
     _run(fill, [(int(u), int(v)) for u, v in np.argwhere(wanted)], threads)
     return coefficients
+
+
+def _part(height: int, width: int, columns: int, strip: int, threads: int) -> int:
+    """Rows that a thread takes at once: as many as can be, but so that all threads end together."""
+    parts = 1 if threads == 1 else math.ceil(4 * threads * columns / width)
+    return math.ceil(height / parts / strip) * strip
+
+
+def _tiles(height: int, width: int, rows: int, columns: int) -> list[tuple[int, int]]:
+    return [(top, left) for left in range(0, width, columns) for top in range(0, height, rows)]
 
 
 def _run(work: Callable[[T], None], items: Iterable[T], threads: int) -> None:

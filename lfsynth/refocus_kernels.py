@@ -1,13 +1,15 @@
 """Compiled kernels of the refocus engine: shift-and-add on the views' own grid.
 
-`refocus` prepares the tables and calls these from threads; they release the GIL and touch only arrays. Rows of a picture
-are flat, ``x * C + c``, so that a shift by a pixel is a shift by C floats and channels need no loop of their own.
+`refocus` prepares the tables and calls these from threads; they release the GIL and touch only arrays. Rows of a
+picture are flat, ``x * C + c``, so that a shift by a pixel is a shift by C floats and channels need no loop of their
+own.
 
 The picture is cut into tiles of TILE_ROWS rows and TILE_STRIDE floats at the most. For a tile and a column v of
-views, the views' rows are copied to a scratch once and read for every slope. Vertical taps come first, eight output rows
-at a time held against eleven input rows in registers, summed over u into one sheet for each ring of the nested apertures;
-then the horizontal taps add the sheet to the pictures. A view whose weight is split between two neighbouring rings is
-shifted once. The strides are constants because the compiler must see at compile time that rows do not overlap.
+views, the views' rows are copied to a scratch once and read for every slope. Vertical taps come first, eight output
+rows at a time held against eleven input rows in registers, summed over u into one sheet for each ring of the nested
+apertures; then the horizontal taps add the sheet to the pictures. A view whose weight is split between two
+neighbouring rings is shifted once. The strides are constants because the compiler must see at compile time that rows
+do not overlap.
 """
 
 from __future__ import annotations
@@ -106,7 +108,9 @@ def _shift_rows_shared(
 def _add_columns(
     o: F32, a0: F32, a1: F32, a2: F32, a3: F32, n: int, c0: float, c1: float, c2: float, c3: float
 ) -> None:
-    """Add the four horizontal taps of a sheet to ``o``, rows and what lies between them alike; a1..a3 start a pixel on."""
+    """Add the four horizontal taps of a sheet to ``o``, rows and what lies between them alike; a1..a3 start a pixel
+    on.
+    """
     for x in range(n):
         o[x] += c0 * a0[x] + c1 * a1[x] + c2 * a2[x] + c3 * a3[x]
 
@@ -268,7 +272,25 @@ def _filter_along_columns(sums: F32, pole: float) -> None:
 
 
 @njit(fastmath=True, nogil=True, cache=True)
-def _filter_grey_row(target: F32, s: F32, h0: float, h1: float, h2: float, h3: float, h4: float, h5: float, h6: float, h7: float, h8: float, h9: float, h10: float, h11: float, h12: float, h13: float, h14: float) -> None:
+def _filter_grey_row(
+    target: F32,
+    s: F32,
+    h0: float,
+    h1: float,
+    h2: float,
+    h3: float,
+    h4: float,
+    h5: float,
+    h6: float,
+    h7: float,
+    h8: float,
+    h9: float,
+    h10: float,
+    h11: float,
+    h12: float,
+    h13: float,
+    h14: float,
+) -> None:
     """The prefilter along a row of one channel; ``s`` has REACH pixels more on either side."""
     for x in range(target.size):
         target[x] = (
@@ -291,7 +313,25 @@ def _filter_grey_row(target: F32, s: F32, h0: float, h1: float, h2: float, h3: f
 
 
 @njit(fastmath=True, nogil=True, cache=True)
-def _filter_colour_row(target: F32, s: F32, h0: float, h1: float, h2: float, h3: float, h4: float, h5: float, h6: float, h7: float, h8: float, h9: float, h10: float, h11: float, h12: float, h13: float, h14: float) -> None:
+def _filter_colour_row(
+    target: F32,
+    s: F32,
+    h0: float,
+    h1: float,
+    h2: float,
+    h3: float,
+    h4: float,
+    h5: float,
+    h6: float,
+    h7: float,
+    h8: float,
+    h9: float,
+    h10: float,
+    h11: float,
+    h12: float,
+    h13: float,
+    h14: float,
+) -> None:
     """As `_filter_grey_row` for three interleaved channels."""
     for x in range(target.size):
         target[x] = (
@@ -335,8 +375,8 @@ def divide(
 ) -> None:
     """Divide a picture (H, W * C), in place, by the weight of the views that reach each pixel.
 
-    That weight is ``sum_uv weights[u, v] row_cover[u, y] column_cover[v, x]``. ``inside`` is (top, bottom, left, right) of
-    the part in which every cover is 1, which spares the sum there.
+    That weight is ``sum_uv weights[u, v] row_cover[u, y] column_cover[v, x]``. ``inside`` is (top, bottom, left,
+    right) of the part in which every cover is 1, which spares the sum there.
     """
     n_u, n_v = weights.shape
     top, bottom, left, right = inside

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from lfsynth.frame import Frame, resample
 from lfsynth.lfdof import Dataset, read_manifest
 from lfsynth.pictures import read_linear
 from lfsynth.readers import read_light_field
-from lfsynth.refocus import Frame, resample
 from lfsynth.transfer import SRGB, encode
 
 TILE = 240

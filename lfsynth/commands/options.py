@@ -16,8 +16,8 @@ import click
 from lfsynth.errors import InputError
 
 if TYPE_CHECKING:
+    from lfsynth.frame import Frame
     from lfsynth.readers import ReadOptions
-    from lfsynth.refocus import Frame
 
 Command = Callable[..., Any]
 
@@ -101,7 +101,7 @@ def size_of(text: str) -> tuple[int, int] | None:
 
 def frame_of(text: str, size: tuple[int, int]) -> Frame:
     """Where to sample a picture for the value of `size_option`; ``size`` is the views'."""
-    from lfsynth.refocus import Frame
+    from lfsynth.frame import Frame
 
     wanted = size_of(text)
     return Frame.native(size) if wanted is None else Frame.resized(size, wanted)

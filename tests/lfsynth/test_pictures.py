@@ -54,11 +54,8 @@ class TestRead:
 
     @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
     def test_every_kind_of_png(self, tmp_path, rgb, mode):
-        picture = Image.fromarray(rgb)
-        if mode == "I;16":
-            picture = Image.fromarray(rgb[:, :, 0].astype(np.uint16) * 255)
-        else:
-            picture = picture.convert(mode)
+        deep = rgb[:, :, 0].astype(np.uint16) * 255
+        picture = Image.fromarray(deep) if mode == "I;16" else Image.fromarray(rgb).convert(mode)
         got = pictures.read(put(tmp_path, "a.png", pillow_bytes(picture, "PNG")))
         as_seen = {"1": "L", "P": "RGB"}.get(mode)
         expected = np.asarray(picture.convert(as_seen) if as_seen else picture)

@@ -7,9 +7,10 @@ import pytest
 from scipy import ndimage
 
 from lfsynth.aperture import circular, polygonal
+from lfsynth.frame import Frame, resample
 from lfsynth.interpolation import CUBIC_BSPLINE, OMOMS, Interpolation
 from lfsynth.lightfield import LightField
-from lfsynth.refocus import Frame, full_aperture_margin, reference, refocus, resample
+from lfsynth.refocus import full_aperture_margin, reference, refocus
 from lfsynth.scene import simulate
 
 # Float32 sums of up to 169 products of numbers of order 1.

@@ -198,7 +198,7 @@ def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_scene_or_none(
     dataset: Dataset, raw: Path, monkeypatch: pytest.MonkeyPatch, contents: Contents
 ) -> None:
-    """Each write in turn fails; until the pictures are all written the old scene stays, then there is none."""
+    """Each write in turn fails; until all pictures are written the old scene stays, then there is none."""
     write(dataset, raw / "a.h5")
     before = contents(dataset.root)
     real = pictures.write_bytes_atomic
