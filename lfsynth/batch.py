@@ -19,7 +19,7 @@ from lfsynth.dataset_writing import DatasetError, locked, remove, working, writi
 from lfsynth.errors import InputError
 from lfsynth.generate import Recipe
 from lfsynth.lfdof import Dataset, read_record, write_manifest
-from lfsynth.machine import cores
+from lfsynth.machine import cores, keep_memory
 from lfsynth.readers import ReadOptions
 from lfsynth.scene_files import finished, write_scene
 
@@ -205,6 +205,7 @@ def _parallel(job: Job, scenes: dict[str, Path], jobs: int) -> Generator[Outcome
 def _make(job: Job, scene: str, path: Path, threads: int, run: int) -> Outcome:
     """Make one scene, in the process of the run or in a child of it; ``run`` is its process id."""
     if os.getpid() != run:
+        keep_memory()
         _end_with(run)
     try:
         with working(job.dataset, run) as wanted:

@@ -13,7 +13,7 @@ from numba import njit
 
 from lfsynth.refocus_kernels import F32, I64, _fill
 
-STRIP_ROWS = 32
+STRIP_ROWS = 64
 """Target rows of a strip, and floats of a transposed column; even."""
 TILE_COLUMNS = 96
 """Target columns of a tile."""
@@ -21,7 +21,7 @@ SHEET_STRIDE = 304
 """Floats in a row of a sheet: three channels of TILE_COLUMNS source pixels and the taps beside them."""
 LINE_STRIDE = 424
 """Floats in a scratch row: those of a sheet, and the spread of horizontal shifts over the slopes."""
-SCRATCH_ROWS = 64
+SCRATCH_ROWS = 96
 """Rows of a view in the scratch: STRIP_ROWS and the taps, the rest for the spread of vertical shifts."""
 
 
