@@ -53,12 +53,12 @@ def main() -> int:
             moment = rng.uniform(0, seconds)
             was_running, whole, left = kill_after(moment, command, out)
             run(command)
-            wrong = sorted(name for name, _ in undisturbed.items() ^ contents(out).items())
+            wrong = sorted({name for name, _ in undisturbed.items() ^ contents(out).items()})
             different += bool(wrong)
             print(
                 f"{number:3d}: killed after {moment:5.2f} s"
                 f"{'' if was_running else ' (it had ended)'}, {whole} scenes whole, {left} partial files; "
-                f"after the second run {f'DIFFERENT: {wrong[0]}' if wrong else 'the same bytes'}",
+                f"after the second run {f'DIFFERENT: {wrong}' if wrong else 'the same bytes'}",
                 flush=True,
             )
     print(f"{options.kills - different} of {options.kills} the same")

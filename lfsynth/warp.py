@@ -120,4 +120,7 @@ def sample_rows(views, chosen, centre, disparity, table, rows, samples, valid): 
         for i in range(len(rows)):
             y = rows[i]
             sample_row(views[u, v], y, du, dv, disparity[y], table, scratch, picked, valid[n, i])
-            samples[n, :, i] = picked
+            # Loops: an assignment to a slice would take the compiler seconds.
+            for c in range(channels):
+                for x in range(width):
+                    samples[n, c, i, x] = picked[c, x]

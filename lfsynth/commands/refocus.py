@@ -152,8 +152,13 @@ def _custom(path: Path, lightfield: LightField) -> NDArray[np.float64]:
         mask = read_linear(path, LINEAR).mean(axis=2, dtype=np.float64)
     else:
         try:
-            stored = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, ndmin=2)
-            mask = np.asarray(stored, dtype=np.float64)
+            if path.suffix == ".npy":
+                mask = np.asarray(np.load(path), dtype=np.float64)
+            else:
+                lines = path.read_text().split("\n")
+                mask = np.array(
+                    [[float(number) for number in line.split()] for line in lines if line.strip()]
+                )
         except OSError as error:
             raise InputError(path, f"cannot be read ({error.strerror})", "check the path") from error
         except (ValueError, EOFError) as error:

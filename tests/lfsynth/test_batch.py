@@ -13,7 +13,7 @@ from pathlib import Path
 import joblib.externals.loky as loky
 import pytest
 
-from lfsynth import batch, pictures, scene_files
+from lfsynth import batch
 from lfsynth.batch import Job, Outcome, run
 from lfsynth.dataset_writing import DatasetError
 from lfsynth.generate import Recipe
@@ -330,8 +330,3 @@ def test_a_second_run_says_so_and_stops(tmp_path: Path, raw: Path) -> None:
         "wait for it, stop it, or choose another folder with --out\n"
     )
     assert [row["scene"] for row in read_manifest(out)] == [*"aaaaabbbbbcccccddddd"]
-
-
-def test_writing_goes_through_one_function() -> None:
-    """What `test_scene_files` and these tests replace to fill the disk is what writes pictures."""
-    assert scene_files.pictures is pictures
