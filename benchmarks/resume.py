@@ -1,15 +1,16 @@
 """Kill `lfsynth generate` at random moments, start it again, and compare with a run that was left alone.
 
 ``python benchmarks/resume.py [--kills 20] [--light-fields 10] [--jobs 2] [--seed 0]``; every kill is SIGKILL
-to the job's main process, at a moment drawn evenly from the time that an undisturbed run takes, in a fresh
-folder of the same name. The same command then runs to its end, and every file in the folder, those of
-``.lfsynth`` included, must have the bytes of the undisturbed run.
+to the job's main process, at a moment drawn evenly from the time between its first file and the end of an
+undisturbed run, in a fresh folder of the same name. The same command then runs to its end, and every file in
+the folder, those of ``.lfsynth`` included, must have the bytes of the undisturbed run.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -42,9 +43,11 @@ def main() -> int:
         command += ["--jobs", str(options.jobs), "--bits", "16", "--defocus-maps"]
         run(command)  # compiles what is not compiled yet
         shutil.rmtree(out)
-        began = time.monotonic()
-        run(command)
-        seconds = time.monotonic() - began
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            wait_for(out)
+            began = time.monotonic()
+            assert process.wait() == 0
+            seconds = time.monotonic() - began
         undisturbed = contents(out)
         print(f"undisturbed: {len(undisturbed)} files in {seconds:.1f} s, {options.jobs} processes")
         different = 0
@@ -72,11 +75,18 @@ def run(command: list[str]) -> None:
 def kill_after(moment: float, command: list[str], out: Path) -> tuple[bool, int, int]:
     """Whether it was still running, scenes that were whole, and partial files right after the kill."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for(out)
         time.sleep(moment)
         was_running = process.poll() is None
         process.send_signal(signal.SIGKILL)
-    left = [path for path in out.rglob("*") if path.is_file() and ".partial" in str(path.relative_to(out))]
-    return was_running, len(list(out.glob(".lfsynth/*.json"))), len(left)
+    # Workers may still be at it for a moment, and move files while they are counted: os.walk bears that.
+    left = sum(".partial" in f"{folder}/{name}" for folder, _, names in os.walk(out) for name in names)
+    return was_running, len(list((out / ".lfsynth").glob("*.json"))), left
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.001)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -259,20 +259,19 @@ def test_a_killed_worker_costs_no_light_field(tmp_path: Path, raw: Path) -> None
 def test_a_light_field_that_kills_its_worker_is_found(
     tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Workers look the function up by name in their own copy of the module; this one is sent to them whole.
-    monkeypatch.setattr(batch, "_make", _make_or_die)
+    def make_or_die(job: Job, scene: str, path: Path, threads: int, run: int) -> Outcome:
+        if scene == "b":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch._make(job, scene, path, threads, run)
+
+    # A function within a function is sent to the workers whole, and finds the module's own there.
+    monkeypatch.setattr(batch, "_make", make_or_die)
     outcomes = make(tmp_path / "out", scenes_in(raw), jobs=2)
     assert names(outcomes) == "acd"
     assert outcomes["b"].fault == (
         f"{raw}/b.h5: its process was killed, perhaps for lack of memory; "
         "free some memory or take fewer --jobs"
     )
-
-
-def _make_or_die(job: Job, scene: str, path: Path, threads: int, run: int) -> Outcome:
-    if scene == "b":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return batch._make(job, scene, path, threads, run)
 
 
 def command_for(raw: Path, out: Path) -> list[str]:
