@@ -61,11 +61,14 @@ def scipy_loop(lightfield: LightField, slopes: NDArray[np.float64], order: int) 
     """Each view shifted once a slope by ``ndimage.shift`` and added to every aperture."""
     weights = apertures(lightfield)
     u0, v0 = lightfield.centre
+    view = np.empty((*lightfield.size, 3), np.float32)
     for slope in slopes:
         out = np.zeros((len(weights), *lightfield.size, 3), np.float32)
         for u, v in np.argwhere(weights.any(axis=0)):
-            shift = (slope * (u - u0), slope * (v - v0), 0)
-            view = ndimage.shift(lightfield.views[u, v], shift, order=order, mode="nearest")
+            shift = (slope * (u - u0), slope * (v - v0))
+            for c in range(3):
+                plane = np.ascontiguousarray(lightfield.views[u, v, ..., c])
+                view[..., c] = ndimage.shift(plane, shift, order=order, mode="nearest")
             for m in np.nonzero(weights[:, u, v])[0]:
                 out[m] += np.float32(weights[m, u, v]) * view
 
