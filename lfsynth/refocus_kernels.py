@@ -31,7 +31,8 @@ I64 = NDArray[np.int64]
 
 
 @njit(fastmath=True, nogil=True, cache=True)
-def _fill(target: F32, value: float) -> None:
+def fill(target: F32, value: float) -> None:
+    """Set every float of ``target``."""
     for i in range(target.size):
         target[i] = value
 
@@ -116,23 +117,22 @@ def _add_columns(
 
 
 @njit(fastmath=True, nogil=True, cache=True)
-def _copy_view(scratch: F32, view: F32, top: int, left: int, rows: int) -> None:
-    """Copy ``rows`` rows of a view from (top, left) to the scratch; what lies outside the view is 0."""
+def copy_window(window: F32, view: F32, top: int, left: int) -> None:
+    """Copy the part of a view that begins at (top, left); what lies outside the view is 0."""
     height, width = view.shape
-    start = min(max(0, -left), TILE_STRIDE)
-    stop = max(start, min(TILE_STRIDE, width - left))
-    for r in range(rows):
-        line = scratch[r * TILE_STRIDE : (r + 1) * TILE_STRIDE]
-        y = top + r
-        if y < 0 or y >= height:
-            _fill(line, np.float32(0))
+    start = min(max(0, -left), window.shape[1])
+    stop = max(start, min(window.shape[1], width - left))
+    for r in range(window.shape[0]):
+        line = window[r]
+        if top + r < 0 or top + r >= height:
+            fill(line, np.float32(0))
         else:
-            _fill(line[:start], np.float32(0))
-            source = view[y, left + start : left + stop]
+            fill(line[:start], np.float32(0))
+            source = view[top + r, left + start : left + stop]
             inside = line[start:stop]
             for x in range(inside.size):
                 inside[x] = source[x]
-            _fill(line[stop:], np.float32(0))
+            fill(line[stop:], np.float32(0))
 
 
 @njit(fastmath=True, nogil=True, cache=True)
@@ -172,7 +172,8 @@ def shift_and_add(
     n_u, n_v = views.shape[:2]
     padded = (n + 3 * channels + 7) // 8 * 8
     size = TILE_ROWS * TILE_STRIDE
-    scratch = np.empty((n_u, SCRATCH_ROWS * TILE_STRIDE), np.float32)
+    scratch = np.empty((n_u, SCRATCH_ROWS, TILE_STRIDE), np.float32)
+    scratch_floats = scratch.reshape(scratch.size)
     # The last row's taps read a few floats past its end.
     sheets = np.zeros(n_rings * size + 3 * channels, np.float32)
     tile = np.empty((n_slopes, n_rings, size), np.float32)
@@ -184,7 +185,7 @@ def shift_and_add(
         row_spread[u] = row_floor[:, u].max() - row_least[u]
     for y0 in range(0, all_rows, TILE_ROWS):
         rows = min(TILE_ROWS, all_rows - y0)
-        _fill(tile.reshape(tile.size), np.float32(0))
+        fill(tile.reshape(tile.size), np.float32(0))
         for v in range(n_v):
             if start[v] == start[v + 1]:
                 continue
@@ -198,12 +199,13 @@ def shift_and_add(
                     used[entry_ring[j] + 1] = True
                 if j == start[v] or entry_u[j - 1] != u:
                     top = first_row + y0 + row_least[u] - 1
-                    _copy_view(scratch[u], views[u, v], top, left, rows + 3 + row_spread[u])
+                    window = scratch[u, : rows + 3 + row_spread[u]]
+                    copy_window(window, views[u, v], top, left)
             for s in range(n_slopes):
                 skip = (column_floor[s, v] - column_least) * channels
                 for m in range(n_rings):
                     if used[m]:
-                        _fill(sheets[m * size : m * size + rows * TILE_STRIDE], np.float32(0))
+                        fill(sheets[m * size : m * size + rows * TILE_STRIDE], np.float32(0))
                 for j in range(start[v], start[v + 1]):
                     u = entry_u[j]
                     w = entry_weight[j]
@@ -211,7 +213,8 @@ def shift_and_add(
                     c1 = w * row_taps[s, u, 1]
                     c2 = w * row_taps[s, u, 2]
                     c3 = w * row_taps[s, u, 3]
-                    lines = scratch[u, (row_floor[s, u] - row_least[u]) * TILE_STRIDE + skip :]
+                    first_line = u * SCRATCH_ROWS + row_floor[s, u] - row_least[u]
+                    lines = scratch_floats[first_line * TILE_STRIDE + skip :]
                     sheet = entry_ring[j] * size
                     for r in range(0, rows * TILE_STRIDE, 8 * TILE_STRIDE):
                         block = sheets[sheet + r : sheet + r + 8 * TILE_STRIDE]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lfsynth.refocus_kernels import F32, I64, _fill
+from lfsynth.refocus_kernels import F32, I64, copy_window, fill
 
 STRIP_ROWS = 64
 """Target rows of a strip, and floats of a transposed column; even."""
@@ -23,25 +23,6 @@ LINE_STRIDE = 424
 """Floats in a scratch row: those of a sheet, and the spread of horizontal shifts over the slopes."""
 SCRATCH_ROWS = 96
 """Rows of a view in the scratch: STRIP_ROWS and the taps, the rest for the spread of vertical shifts."""
-
-
-@njit(fastmath=True, nogil=True, cache=True)
-def _copy_window(window: F32, view: F32, top: int, left: int) -> None:
-    """Copy the part of a view that begins at (top, left); what lies outside the view is 0."""
-    height, width = view.shape
-    start = min(max(0, -left), window.shape[1])
-    stop = max(start, min(window.shape[1], width - left))
-    for r in range(window.shape[0]):
-        line = window[r]
-        if top + r < 0 or top + r >= height:
-            _fill(line, np.float32(0))
-        else:
-            _fill(line[:start], np.float32(0))
-            source = view[top + r, left + start : left + stop]
-            inside = line[start:stop]
-            for x in range(inside.size):
-                inside[x] = source[x]
-            _fill(line[stop:], np.float32(0))
 
 
 @njit(fastmath=True, nogil=True, cache=True)
@@ -170,7 +151,7 @@ def sample_and_add(
         for u in range(n_u):
             row_least[u] = row_floor[:, u, y0].min() - 1
             row_count[u] = row_floor[:, u, y0 + rows - 1].max() + 4 - row_least[u]
-        _fill(totals.reshape(totals.size), np.float32(0))
+        fill(totals.reshape(totals.size), np.float32(0))
         for v in range(n_v):
             if start[v] == start[v + 1]:
                 continue
@@ -184,12 +165,12 @@ def sample_and_add(
                 last_ring = max(last_ring, entry_ring[j] + (entry_share[j] != 0))
                 if j == start[v] or entry_u[j - 1] != u:
                     window = scratch[u, : row_count[u], :line_floats]
-                    _copy_window(window, coefficients[u, v], row_least[u], leftmost * channels)
+                    copy_window(window, coefficients[u, v], row_least[u], leftmost * channels)
             for s in range(n_slopes):
                 left = column_floor[s, v, x0] - 1
                 n = (column_floor[s, v, x0 + columns - 1] + 3 - left) * channels
                 skip = (left - leftmost) * channels
-                _fill(
+                fill(
                     sheets[first_ring : last_ring + 1].reshape(
                         (last_ring + 1 - first_ring) * STRIP_ROWS * SHEET_STRIDE
                     ),
