@@ -2,8 +2,9 @@
 
 ``python benchmarks/resume.py [--kills 20] [--light-fields 10] [--jobs 2] [--seed 0]``; every kill is SIGKILL
 to the job's main process, at a moment drawn evenly from the time between its first file and the end of an
-undisturbed run, in a fresh folder of the same name. The same command then runs to its end, and every file in
-the folder, those of ``.lfsynth`` included, must have the bytes of the undisturbed run.
+undisturbed run, in a fresh folder of the same name; where the job was quicker, the moment is drawn anew. The
+same command then runs to its end, and every file in the folder, those of ``.lfsynth`` included, must have the
+bytes of the undisturbed run.
 """
 
 from __future__ import annotations
@@ -52,15 +53,16 @@ def main() -> int:
         print(f"undisturbed: {len(undisturbed)} files in {seconds:.1f} s, {options.jobs} processes")
         different = 0
         for number in range(1, options.kills + 1):
-            shutil.rmtree(out)
-            moment = rng.uniform(0, seconds)
-            was_running, whole, left = kill_after(moment, command, out)
+            was_running = False
+            while not was_running:
+                shutil.rmtree(out)
+                moment = rng.uniform(0, seconds)
+                was_running, whole, left = kill_after(moment, command, out)
             run(command)
             wrong = sorted({name for name, _ in undisturbed.items() ^ contents(out).items()})
             different += bool(wrong)
             print(
-                f"{number:3d}: killed after {moment:5.2f} s"
-                f"{'' if was_running else ' (it had ended)'}, {whole} scenes whole, {left} partial files; "
+                f"{number:3d}: killed after {moment:5.2f} s, {whole} scenes whole, {left} partial files; "
                 f"after the second run {f'DIFFERENT: {wrong}' if wrong else 'the same bytes'}",
                 flush=True,
             )
