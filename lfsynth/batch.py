@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-from lfsynth.dataset_writing import DatasetError, locked, remove, working, writing
+from lfsynth.dataset_writing import locked, remove, working
 from lfsynth.errors import InputError
 from lfsynth.generate import Recipe
 from lfsynth.lfdof import Dataset, read_record, write_manifest
-from lfsynth.machine import cores, keep_memory
+from lfsynth.output_folder import OutputError, writing
 from lfsynth.readers import ReadOptions
 from lfsynth.scene_files import finished, write_scene
-
-ORPHAN_CHECK = 0.5
-"""Seconds after which a worker whose run was killed notices it."""
+from lfsynth.workers import each
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def run(
     ------
     InputError
         If the dataset's folder cannot be used, or another run is using it.
-    DatasetError
+    OutputError
         If the dataset cannot be written any more.
     """
     dataset = job.dataset
@@ -113,17 +106,17 @@ def run(
             else:
                 done(outcome)
         try:
-            with writing(dataset):
+            with writing(dataset.root):
                 _remove_renamed(dataset, scenes)
             with closing(_made(job, left, jobs, notice)) as made:
                 for outcome in made:
                     if outcome.fault:
-                        with writing(dataset):
+                        with writing(dataset.root):
                             remove(dataset, outcome.scene)
                     done(outcome)
         except BaseException:
             # Where this fails too, the first error is what the user has to know.
-            with suppress(DatasetError):
+            with suppress(OutputError):
                 _write_manifest(dataset, outcomes)
             raise
         _write_manifest(dataset, outcomes)
@@ -155,65 +148,31 @@ def _made(
     job: Job, left: dict[str, Path], jobs: int, notice: Callable[[str], None]
 ) -> Generator[Outcome, None, None]:
     """Make scenes, each as soon as a process is free for it."""
-    if jobs == 1 or len(left) == 1:
-        for scene, path in left.items():
-            yield _make(job, scene, path, cores(), os.getpid())
-        return
-    waiting = dict(left)
-    while waiting:
-        try:
-            with closing(_parallel(job, waiting, jobs)) as outcomes:
-                for outcome in outcomes:
-                    del waiting[outcome.scene]
-                    yield outcome
-        except TerminatedWorkerError:
-            notice("a process was killed, perhaps for lack of memory; if that goes on, take fewer --jobs")
-            # The other processes go with it, and which light field it had is not known, but it was one of the
-            # first: each of these gets the machine for itself.
-            for scene in list(waiting)[: 2 * jobs]:
-                yield _made_alone(job, scene, waiting.pop(scene))
+
+    def done(scene: str, path: Path) -> Outcome | None:
+        outcome = _finished(job, scene, path)
+        return None if outcome is None else replace(outcome, made=True)  # made, but the news of it was lost
+
+    work = functools.partial(_make, job)
+    with closing(each(work, left, jobs=jobs, notice=notice, done=done, died=_died)) as made:
+        for _, outcome in made:
+            yield outcome
 
 
-def _made_alone(job: Job, scene: str, path: Path) -> Outcome:
-    """Make one scene in a process that may die."""
-    outcome = _finished(job, scene, path)
-    if outcome is not None:
-        return replace(outcome, made=True)  # it was made, but the news of it was lost
-    try:
-        return next(_parallel(job, {scene: path}, 2))
-    except TerminatedWorkerError:
-        fault = "its process was killed, perhaps for lack of memory"
-        return Outcome(scene, path, (), str(InputError(path, fault, "free some memory or take fewer --jobs")))
-
-
-def _parallel(job: Job, scenes: dict[str, Path], jobs: int) -> Generator[Outcome, None, None]:
-    """Make scenes in processes.
-
-    Raises
-    ------
-    TerminatedWorkerError
-        If one of them dies.
-    """
-    threads = max(1, cores() // min(jobs, len(scenes)))
-    # One at a time: batches of quick ones would hold back the news of them.
-    pool = Parallel(jobs, return_as="generator_unordered", batch_size=1)
-    calls = (delayed(_make)(job, scene, path, threads, os.getpid()) for scene, path in list(scenes.items()))
-    outcomes: Generator[Outcome, None, None] = pool(calls)
-    return outcomes
+def _died(scene: str, path: Path) -> Outcome:
+    fault = "its process was killed, perhaps for lack of memory"
+    return Outcome(scene, path, (), str(InputError(path, fault, "free some memory or take fewer --jobs")))
 
 
 def _make(job: Job, scene: str, path: Path, threads: int, run: int) -> Outcome:
     """Make one scene, in the process of the run or in a child of it; ``run`` is its process id."""
-    if os.getpid() != run:
-        keep_memory()
-        _end_with(run)
     try:
         with working(job.dataset, run) as wanted:
             if not wanted:
                 os._exit(1)
             rows = write_scene(job.dataset, scene, path, job.recipe, job.options, threads=threads)
         return Outcome(scene, path, tuple(rows))
-    except DatasetError:
+    except OutputError:
         raise
     except InputError as error:
         fault = error
@@ -225,18 +184,6 @@ def _make(job: Job, scene: str, path: Path, threads: int, run: int) -> Outcome:
         what = f"unexpected {type(error).__name__}: {error}"
         fault = InputError(path, what, "run again with --debug and report it")
     return Outcome(scene, path, (), str(fault))
-
-
-@functools.cache
-def _end_with(run: int) -> None:
-    """End this process soon after the run whose worker it is: whoever kills that means to stop it all."""
-
-    def watch() -> None:
-        while os.getppid() == run:
-            time.sleep(ORPHAN_CHECK)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_manifest(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
@@ -255,5 +202,5 @@ def _write_manifest(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
                 "fault": outcome.fault,
             }
             rows.setdefault(outcome.scene, []).append(failure)
-    with writing(dataset):
+    with writing(dataset.root):
         write_manifest(dataset, [row for scene in sorted(rows) for row in rows[scene]])

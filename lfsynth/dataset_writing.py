@@ -6,22 +6,15 @@ last and removed first: a scene without one is not there.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from lfsynth.errors import InputError
 from lfsynth.lfdof import SPLITS, STATE, Dataset
-
-
-class DatasetError(InputError):
-    """The dataset cannot be written: a full disk, a folder that is read-only or gone.
-
-    It is no light field's fault, and the next one would fare no better: a batch stops.
-    """
+from lfsynth.output_folder import held, writing
 
 
 @contextmanager
@@ -38,7 +31,7 @@ def locked(dataset: Dataset, *, waiting: Callable[[], None] | None = None) -> It
     ------
     InputError
         If another process holds it, or the folder holds a dataset that was not made by this package.
-    DatasetError
+    OutputError
         If the folder cannot be written to.
     """
     foreign = [dataset.split_folder(split) for split in SPLITS if dataset.split_folder(split).exists()]
@@ -48,31 +41,14 @@ def locked(dataset: Dataset, *, waiting: Callable[[], None] | None = None) -> It
             f"holds {foreign[0].name} that lfsynth did not make",
             "choose another folder with --out",
         )
-    with writing(dataset):
-        dataset.state.mkdir(parents=True, exist_ok=True)
-        lock = (dataset.state / "lock").open("a+")
-    with lock:
-        with writing(dataset):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(lock.fileno(), 20, 0).decode(errors="replace") or "unknown"
-                raise InputError(
-                    dataset.root,
-                    f"another run (process {holder}) is writing here",
-                    "wait for it, stop it, or choose another folder with --out",
-                ) from None
-            # On a full disk the number cannot be told; the sweep may make room.
-            with suppress(OSError):
-                os.ftruncate(lock.fileno(), 0)
-                os.write(lock.fileno(), str(os.getpid()).encode())
+    with held(dataset.root):
+        with writing(dataset.root):
             _sweep(dataset, waiting)
         try:
             yield
         finally:
-            with writing(dataset):
+            with writing(dataset.root):
                 _sweep(dataset, waiting)
-                os.ftruncate(lock.fileno(), 0)
 
 
 @contextmanager
@@ -87,35 +63,11 @@ def working(dataset: Dataset, run: int) -> Iterator[bool]:
     ------
     whether to go on: False where that run is dead, and another one may have the dataset
     """
-    with writing(dataset):
+    with writing(dataset.root):
         workers = (dataset.state / "workers").open("a")
     with workers:
         fcntl.flock(workers, fcntl.LOCK_SH)
         yield run in (os.getpid(), os.getppid())
-
-
-@contextmanager
-def writing(dataset: Dataset) -> Iterator[None]:
-    """Turn what goes wrong with files of the dataset into errors that the user understands."""
-    try:
-        yield
-    except DatasetError:
-        raise
-    except (OSError, InputError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        if not isinstance(cause, OSError):  # an InputError that is none of the files'
-            raise
-        if cause.errno == errno.ENAMETOOLONG:
-            raise InputError(
-                dataset.root, "a scene's name is too long for the file system", "rename the light field"
-            ) from error
-        full = cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise DatasetError(
-            dataset.root,
-            "the disk is full" if full else f"cannot be written to ({cause.strerror})",
-            f"{'free some space' if full else 'cure that'} and run the same command again, which goes on "
-            "where this one stopped, or choose another folder with --out",
-        ) from error
 
 
 @contextmanager

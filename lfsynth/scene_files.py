@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfsynth import __version__, pictures
-from lfsynth.dataset_writing import replacing, writing
+from lfsynth.dataset_writing import replacing
 from lfsynth.errors import InputError
 from lfsynth.generate import Recipe, Scene, make_scene
 from lfsynth.lfdof import DEFOCUS_SCALE, Dataset, input_name, read_record, split_of, write_json
+from lfsynth.output_folder import writing
 from lfsynth.png import encode_png
 from lfsynth.readers import ReadOptions, read_light_field
 
@@ -96,7 +97,7 @@ def write_scene(
     ------
     InputError
         If the light field cannot be read or used.
-    DatasetError
+    OutputError
         If a picture cannot be written.
     """
     try:
@@ -111,7 +112,7 @@ def write_scene(
     partials = {folder: folder.with_name(f".{scene}.{os.getpid()}.partial") for folder in folders}
     rows = _Rows(dataset, scene, split, path.resolve().name, made, recipe)
     try:
-        with writing(dataset):
+        with writing(dataset.root):
             for partial in partials.values():
                 partial.mkdir(parents=True)
             for m, radius in enumerate(made.radii):

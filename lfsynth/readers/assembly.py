@@ -83,6 +83,13 @@ def assemble(
             f"holds {grid[0]} x {grid[1]} views, not {options.views[0]} x {options.views[1]}",
             "correct --views or leave it out",
         )
+    for what, plane in (("weights", brought.weights), ("gains", brought.gains)):
+        if plane is not None and plane.shape != grid:
+            raise InputError(
+                path,
+                f"tells {what} of {' x '.join(map(str, plane.shape))} views, but has {grid[0]} x {grid[1]}",
+                "write it again",
+            )
     name = view_name or (lambda u, v: f"view ({u}, {v})")
     first = colours(path, view(0, 0))
     default = float_transfer if first.dtype == np.float32 else SRGB

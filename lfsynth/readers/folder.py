@@ -13,6 +13,7 @@ References
 from __future__ import annotations
 
 import configparser
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from lfsynth.readers.options import Format, ReadOptions
 PARAMETERS = "parameters.cfg"
 DISPARITY = "gt_disp_lowres.pfm"
 HCI_VIEWS = "input_Cam*.png"
+FACTS = "lightfield.json"
+"""File beside the views by which `lfsynth.writers` tells what pictures cannot hold: ``weights`` and ``gains`` (lists of
+rows, as in `LightField`), ``f_number_radius``, ``transfer`` and ``metadata``."""
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -63,9 +67,32 @@ def read_folder(path: Path, options: ReadOptions) -> LightField:
 
     Raises
     ------
-    InputError : where a view is missing, unreadable or of another size, or the names cannot be understood
+    InputError : where a view is missing, unreadable or of another size, the names cannot be understood, or the file
+        that tells more is damaged
     """
-    return _read(path, pictures_in(path), Format.FOLDER, options, Brought(), options.views)
+    brought = _facts(path / FACTS) if (path / FACTS).is_file() else Brought()
+    return _read(path, pictures_in(path), Format.FOLDER, options, brought, options.views)
+
+
+def _facts(file: Path) -> Brought:
+    """What `FACTS` tells; that its arrays fit the views is checked where these are read."""
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        weights, gains = (np.array(facts[name], np.float32) for name in ("weights", "gains"))
+        radius = facts["f_number_radius"]
+        if not all(np.isfinite(a).all() and a.min() >= 0 for a in (weights, gains)):
+            raise ValueError("weights or gains are negative or not finite")
+        return Brought(
+            weights=weights,
+            gains=gains,
+            f_number_radius=None if radius is None else float(radius),
+            capture=dict(facts["metadata"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise InputError(
+            file, f"does not tell of a light field ({reason})", "write the views again, or remove this file"
+        ) from error
 
 
 def hci_parts(folder: Path) -> tuple[Path, Path] | None:

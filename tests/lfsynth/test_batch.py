@@ -15,9 +15,9 @@ import pytest
 
 from lfsynth import batch
 from lfsynth.batch import Job, Outcome, run
-from lfsynth.dataset_writing import DatasetError
 from lfsynth.generate import Recipe
 from lfsynth.lfdof import Dataset, read_manifest, verify
+from lfsynth.output_folder import OutputError
 from lfsynth.readers import ReadOptions
 
 RECIPE = Recipe(apertures=2, focus=2)
@@ -184,9 +184,7 @@ def test_a_full_disk_stops_the_batch_and_the_next_run_goes_on(
 
     monkeypatch.setattr(os, "fsync", fill)
     reported: list[Outcome] = []
-    with pytest.raises(
-        DatasetError, match=r"out: the disk is full; free some space and run the same command"
-    ):
+    with pytest.raises(OutputError, match=r"out: the disk is full; free some space and run the same command"):
         run(job_for(out), scenes_in(raw), jobs=1, report=reported.append, notice=pytest.fail)
     assert [o.scene for o in reported] == ["a"]  # the others were not even tried
     assert set(contents(out)) == {
@@ -210,7 +208,7 @@ def test_a_really_full_disk(tmp_path: Path, raw: Path, contents: Contents) -> No
     try:
         ballast = out / "ballast"
         ballast.write_bytes(bytes(140_000))
-        with pytest.raises(DatasetError, match=r"out: the disk is full;"):
+        with pytest.raises(OutputError, match=r"out: the disk is full;"):
             run(job_for(out), scenes_in(raw), jobs=2, report=lambda _: None, notice=pytest.fail)
         left = set(contents(out)) - {"ballast"}
         assert not [name for name in left if ".partial" in name or ".begun" in name]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lfsynth.dataset_writing import DatasetError, locked, remove, replacing, working, writing
+from lfsynth.dataset_writing import locked, remove, replacing, working
 from lfsynth.errors import InputError
 from lfsynth.lfdof import Dataset
+from lfsynth.output_folder import OutputError, writing
 from lfsynth.pictures import write_bytes_atomic
 
 
@@ -71,7 +72,7 @@ def test_a_foreign_dataset_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with (
-        pytest.raises(DatasetError, match=r"out: cannot be written to \(.*\); cure that"),
+        pytest.raises(OutputError, match=r"out: cannot be written to \(.*\); cure that"),
         locked(Dataset(tmp_path / "out")),
     ):
         pass
@@ -157,11 +158,11 @@ def test_a_new_run_waits_for_workers_of_a_killed_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "kind", "fault"),
     [
-        (errno.ENOSPC, DatasetError, r": the disk is full; free some space and run the same command again"),
-        (errno.EDQUOT, DatasetError, r": the disk is full;"),
+        (errno.ENOSPC, OutputError, r": the disk is full; free some space and run the same command again"),
+        (errno.EDQUOT, OutputError, r": the disk is full;"),
         (
             errno.EROFS,
-            DatasetError,
+            OutputError,
             r": cannot be written to \(.*\); cure that and run the same command again",
         ),
         (errno.ENAMETOOLONG, InputError, r": a scene's name is too long for the file system; rename"),
@@ -174,7 +175,7 @@ def test_errors_of_writing(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(InputError, match=fault) as raised, writing(Dataset(tmp_path)):
+    with pytest.raises(InputError, match=fault) as raised, writing(tmp_path):
         write_bytes_atomic(tmp_path / "x", b"x")
     assert type(raised.value) is kind
     assert files(tmp_path) == set()
@@ -182,6 +183,6 @@ def test_errors_of_writing(
 
 def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
     error = InputError("x", "y", "z")
-    with pytest.raises(InputError) as raised, writing(Dataset(tmp_path)):
+    with pytest.raises(InputError) as raised, writing(tmp_path):
         raise error
     assert raised.value is error

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from lfsynth import pictures, scene_files
-from lfsynth.dataset_writing import DatasetError, locked
+from lfsynth.dataset_writing import locked
 from lfsynth.errors import InputError
 from lfsynth.generate import Recipe, make_scene
 from lfsynth.lfdof import Dataset, split_of, verify
+from lfsynth.output_folder import OutputError
 from lfsynth.readers import Order, ReadOptions, read_light_field
 from lfsynth.scene_files import finished, identity, key_of, write_scene
 
@@ -215,7 +216,7 @@ def test_a_full_disk_leaves_the_old_scene_or_none(
 
         for module in (pictures, scene_files.pictures):
             monkeypatch.setattr(module, "write_bytes_atomic", fail)
-        with pytest.raises(DatasetError, match=r"out: the disk is full; free some space and run the same"):
+        with pytest.raises(OutputError, match=r"out: the disk is full; free some space and run the same"):
             write_with_failing_record(dataset, raw / "a.h5", left, monkeypatch)
         after = contents(dataset.root)
         outcomes.append(after == before)
