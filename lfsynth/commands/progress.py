@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -30,33 +31,49 @@ def default_jobs() -> int:
     return max(1, min(cores(), free_memory() // BYTES_A_JOB))
 
 
+class Result(Protocol):
+    """What became of a file: whether this run made it, and the line that says why it failed, if it did."""
+
+    @property
+    def made(self) -> bool:
+        """Whether this run made it, not an earlier one."""
+        ...
+
+    @property
+    def fault(self) -> str:
+        """Empty unless it failed."""
+        ...
+
+
 @dataclass
 class Pace:
-    """Counts light fields and foretells the end, from those that this run has made.
+    """Counts files and foretells the end, from those that this run has made.
 
     Attributes
     ----------
-    total : light fields to be reported
+    total : files to be reported
+    what : what they are, in the plural
     done, made : reported so far; of these, made by this run
     began : when it began, as `time.monotonic` tells
     """
 
     total: int
+    what: str = "light fields"
     done: int = 0
     made: int = 0
     began: float = field(default_factory=time.monotonic)
 
-    def count(self, outcome: Outcome) -> None:
-        """Take note of one light field."""
+    def count(self, outcome: Result) -> None:
+        """Take note of one file."""
         self.done += 1
         self.made += outcome.made and not outcome.fault
 
     def __str__(self) -> str:
-        """Light fields a second and time left, once there is something to tell."""
+        """Files a second and time left, once there is something to tell."""
         if not self.made:
             return ""
         rate = self.made / max(time.monotonic() - self.began, 1e-9)
-        return f"{rate:.2f} light fields/s, {duration((self.total - self.done) / rate)} left"
+        return f"{rate:.2f} {self.what}/s, {duration((self.total - self.done) / rate)} left"
 
 
 def duration(seconds: float) -> str:
@@ -80,15 +97,15 @@ class _View(Protocol):
 class _Bar:
     """A bar on a terminal; lines go above it."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, pace: Pace) -> None:
         columns = (
-            TextColumn("light fields"),
+            TextColumn(pace.what),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
         )
         self._progress = Progress(*columns, console=console)
-        self._task: TaskID = self._progress.add_task("", total=total)
+        self._task: TaskID = self._progress.add_task("", total=pace.total)
         self._progress.start()
 
     def show(self, pace: Pace) -> None:
@@ -110,7 +127,7 @@ class _Log:
     def show(self, pace: Pace) -> None:
         if time.monotonic() - self._last >= LOG_INTERVAL:
             self._last = time.monotonic()
-            self.line(f"{pace.done} of {pace.total} light fields" + (f", {pace}" if pace.made else ""))
+            self.line(f"{pace.done} of {pace.total} {pace.what}" + (f", {pace}" if pace.made else ""))
 
     def line(self, text: str) -> None:
         click.echo(text, err=True)
@@ -119,24 +136,54 @@ class _Log:
         pass
 
 
-def run_with_progress(job: Job, scenes: dict[str, Path], jobs: int | None) -> int:
-    """Run a batch and show how it goes; returns the exit code, 1 if a light field was set aside."""
-    pace = Pace(len(scenes))
+class Watched:
+    """A run that is being watched: its results are counted, what is set aside is said at once.
+
+    Attributes
+    ----------
+    pace : how far it is
+    """
+
+    def __init__(self, pace: Pace, view: _View) -> None:
+        self.pace = pace
+        self._view = view
+
+    def report(self, result: Result) -> None:
+        """Take note of what became of one file."""
+        self.pace.count(result)
+        if result.fault:
+            self._view.line(f"set aside: {result.fault}")
+        self._view.show(self.pace)
+
+    def line(self, text: str) -> None:
+        """Say something beside the bar."""
+        self._view.line(text)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.pace.began
+
+
+@contextmanager
+def watched(total: int, what: str = "light fields") -> Iterator[Watched]:
+    """Show how a run goes while the context lasts: a bar on a terminal, else a line now and then."""
+    pace = Pace(total, what)
     console = Console(stderr=True)
-    view: _View = _Bar(console, pace.total) if console.is_terminal else _Log()
-
-    def report(outcome: Outcome) -> None:
-        pace.count(outcome)
-        if outcome.fault:
-            view.line(f"set aside: {outcome.fault}")
-        view.show(pace)
-
+    view: _View = _Bar(console, pace) if console.is_terminal else _Log()
     try:
-        outcomes = run(job, scenes, jobs=jobs or default_jobs(), report=report, notice=view.line)
+        yield Watched(pace, view)
     finally:
         view.close()
-    sys.stderr.flush()
-    for line in _summary(outcomes, job, time.monotonic() - pace.began):
+        sys.stderr.flush()
+
+
+def run_with_progress(job: Job, scenes: dict[str, Path], jobs: int | None) -> int:
+    """Run a batch and show how it goes; returns the exit code, 1 if a light field was set aside."""
+    with watched(len(scenes)) as progress:
+        jobs = jobs or default_jobs()
+        outcomes = run(job, scenes, jobs=jobs, report=progress.report, notice=progress.line)
+    for line in _summary(outcomes, job, progress.seconds):
         click.echo(line)
     return 1 if any(outcome.fault for outcome in outcomes) else 0
 

@@ -67,7 +67,7 @@ def test_a_log_gets_a_line_now_and_then(clock: list[float], capsys: pytest.Captu
 def test_a_bar_on_a_terminal(clock: list[float]) -> None:
     screen = io.StringIO()
     pace = Pace(4, began=clock[0])
-    bar = progress._Bar(Console(file=screen, force_terminal=True, width=100), 4)
+    bar = progress._Bar(Console(file=screen, force_terminal=True, width=100), Pace(4))
     clock[0] += 2
     pace.count(outcome())
     bar.line("set aside: [red]x " + "y" * 200)
