@@ -12,7 +12,17 @@ import click
 from lfsynth import __version__
 from lfsynth.errors import InputError
 
-COMMANDS = ("generate", "info", "refocus", "allinfocus", "verify")
+COMMANDS = (
+    "generate",
+    "info",
+    "refocus",
+    "allinfocus",
+    "verify",
+    "decode",
+    "calibrate",
+    "doctor",
+    "simulate",
+)
 
 
 class _Commands(click.Group):

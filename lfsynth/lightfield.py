@@ -81,6 +81,16 @@ class LightField:
         return self.grid[0] // 2, self.grid[1] // 2
 
     @property
+    def simulated(self) -> bool:
+        """Whether it, or the capture that it comes from, says that it is simulated."""
+        told: Any = self.metadata
+        while isinstance(told, dict):
+            if told.get("simulated") is True:
+                return True
+            told = told.get("capture")
+        return False
+
+    @property
     def centre_view(self) -> NDArray[np.float32]:
         """The centre view, (H, W, C) float32 linear light."""
         u0, v0 = self.centre

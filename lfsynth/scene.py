@@ -143,39 +143,24 @@ def simulate(
     ValueError
         for a grid, size, noise or disparity that makes no picture
     """
-    if min(grid) < 1 or min(size) < 8 or noise < 0 or len(disparities) == 0:
-        raise ValueError(
-            f"cannot simulate grid {grid}, size {size}, noise {noise}, {len(disparities)} layers"
-        )
-    if textures is None:
-        textures = procedural_textures(rng, len(disparities))
+    if min(grid) < 1 or noise < 0:
+        raise ValueError(f"cannot simulate grid {grid}, noise {noise}")
+    layers = make_layers(rng, size, disparities=disparities, textures=textures, grid=grid)
+    planes, tilts, margin = layers.planes, layers.tilts, layers.margin
     height, width = size
-    channels = 3 if any(texture.ndim == 3 for texture in textures) else 1
-    ends = np.array([(d, d) if isinstance(d, int | float) else d for d in disparities], np.float64)
-    tilts = np.stack([ends[:, 0], (ends[:, 1] - ends[:, 0]) / (height - 1)], axis=1)
+    channels = planes[0].shape[0] - 1
     centre = grid[0] // 2, grid[1] // 2
-    if np.abs(tilts[:, 1]).max() * max(grid) > 0.5:
-        raise ValueError("a layer is tilted so much that the outer views see it edge-on")
-    # Twice the largest shift in the light field leaves room for refocusing to the far end of the scene.
-    margin = 8 + int(np.ceil(2 * np.abs(ends).max() * max(centre)))
-    planes = []
-    for layer in range(len(tilts)):
-        shape = (height + 2 * margin, width + 2 * margin)
-        colours = _fit(textures[layer % len(textures)], shape, channels, rng)
-        matte = np.ones(shape, np.float32) if layer == 0 else _matte(rng, shape, strands=layer % 2 == 0)
-        stack = [ndimage.spline_filter(plane, 3, output=np.float32) for plane in (*colours, matte)]
-        planes.append(np.stack(stack))
 
     views = np.zeros((*grid, height, width, channels), np.float32)
     for u in range(grid[0]):
         for v in range(grid[1]):
-            _render(views[u, v], tuple(planes), tilts, margin, u - centre[0], v - centre[1], 0.0)
+            _render(views[u, v], planes, tilts, margin, u - centre[0], v - centre[1], 0.0)
     truth = views[centre].copy()
     if noise:
         for view in views.reshape(-1, *views.shape[2:]):
             view += np.float32(noise) * rng.standard_normal(view.shape, np.float32)
             np.clip(view, 0, 1, out=view)
-    disparity = _true_disparity(tuple(planes), tilts, margin, size)
+    disparity = _true_disparity(planes, tilts, margin, size)
     ones = np.ones(grid, np.float32)
     lightfield = LightField(
         views=views,
@@ -183,9 +168,49 @@ def simulate(
         gains=ones.copy(),
         source=Path("simulated"),
         disparity=disparity,
-        metadata={"format": "simulated", "noise": noise, "layers": len(tilts)},
+        metadata={"format": "simulated", "simulated": True, "noise": noise, "layers": len(tilts)},
     )
-    return SimulatedScene(lightfield, disparity, truth, tuple(planes), tilts, margin)
+    return SimulatedScene(lightfield, disparity, truth, planes, tilts, margin)
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """What a scene is made of: the last three attributes of `SimulatedScene`."""
+
+    planes: tuple[NDArray[np.float32], ...]
+    tilts: NDArray[np.float64]
+    margin: int
+
+
+def make_layers(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    *,
+    disparities: Sequence[Tilt] = DISPARITIES,
+    textures: Sequence[NDArray[np.float32]] | None = None,
+    grid: tuple[int, int] = (13, 13),
+) -> Layers:
+    """Make the layers of a scene; parameters and errors are those of `simulate`."""
+    if min(size) < 8 or len(disparities) == 0:
+        raise ValueError(f"cannot simulate size {size}, {len(disparities)} layers")
+    if textures is None:
+        textures = procedural_textures(rng, len(disparities))
+    height, width = size
+    channels = 3 if any(texture.ndim == 3 for texture in textures) else 1
+    ends = np.array([(d, d) if isinstance(d, int | float) else d for d in disparities], np.float64)
+    tilts = np.stack([ends[:, 0], (ends[:, 1] - ends[:, 0]) / (height - 1)], axis=1)
+    if np.abs(tilts[:, 1]).max() * max(grid) > 0.5:
+        raise ValueError("a layer is tilted so much that the outer views see it edge-on")
+    # Twice the largest shift in the light field leaves room for refocusing to the far end of the scene.
+    margin = 8 + int(np.ceil(2 * np.abs(ends).max() * (max(grid) // 2)))
+    planes = []
+    for layer in range(len(tilts)):
+        shape = (height + 2 * margin, width + 2 * margin)
+        colours = _fit(textures[layer % len(textures)], shape, channels, rng)
+        matte = np.ones(shape, np.float32) if layer == 0 else _matte(rng, shape, strands=layer % 2 == 0)
+        stack = [ndimage.spline_filter(plane, 3, output=np.float32) for plane in (*colours, matte)]
+        planes.append(np.stack(stack))
+    return Layers(tuple(planes), tilts, margin)
 
 
 def _fit(

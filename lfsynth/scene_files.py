@@ -21,22 +21,14 @@ from lfsynth.generate import Recipe, Scene, make_scene
 from lfsynth.lfdof import DEFOCUS_SCALE, Dataset, input_name, read_record, split_of, write_json
 from lfsynth.output_folder import writing
 from lfsynth.png import encode_png
-from lfsynth.readers import ReadOptions, read_light_field
-
-
-def identity(path: Path) -> str:
-    """Hash of the names, sizes and times of a light field's files: changes when the light field does."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    lines = []
-    for file in files:
-        status = file.stat()
-        lines.append(f"{file.relative_to(path.parent)} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+from lfsynth.readers import ReadOptions, identity, read_light_field
 
 
 def key_of(identity_of_light_field: str, recipe: Recipe, options: ReadOptions) -> str:
     """Hash of all that a scene's pictures depend on: recorded with this key, it need not be made again."""
     told = {name: str(value) for name, value in dataclasses.asdict(options).items()}
+    # Which white picture they lead to is in the identity; threads change nothing.
+    del told["calibration"], told["threads"]
     parts = [__version__, recipe.as_json(), told, identity_of_light_field]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -55,7 +47,7 @@ def finished(
     if record is None:
         return None
     try:
-        now = identity(path)
+        now = identity(path, options)
     except OSError:
         return None
     if record["identity"] != now and record["source"] != str(path.resolve()):
@@ -101,10 +93,10 @@ def write_scene(
         If a picture cannot be written.
     """
     try:
-        read_from = identity(path)
+        read_from = identity(path, options)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check its permissions") from error
-    lightfield = read_light_field(path, options)
+    lightfield = read_light_field(path, dataclasses.replace(options, threads=threads))
     made = make_scene(lightfield, recipe, threads=threads)
     split = split_of(scene, recipe.test_fraction)
     inputs, maps = dataset.inputs(split, scene), dataset.defocus_maps(split, scene)

@@ -70,10 +70,9 @@ def read_scene(dataset: Dataset, scene: str, light_field: Path) -> SheetScene:
     )
     lf = read_light_field(light_field)
     origin = f"light field, {lf.grid[0]} x {lf.grid[1]} views of {lf.size[0]} x {lf.size[1]}"
-    simulated = lf.metadata.get("capture", {}).get("format") == "simulated"
     return SheetScene(
         name=scene,
-        origin=f"SIMULATED {origin}" if simulated else origin,
+        origin=f"SIMULATED {origin}" if lf.simulated else origin,
         slopes=np.array([inputs[s, settings[1][0]]["slope"] for s in settings[0]]),
         radii=np.array([inputs[settings[0][0], m]["radius"] for m in settings[1]]),
         defocused=defocused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ def command(
     """Make defocused / all-in-focus pairs from light fields, in the LFDOF layout.
 
     A light field is a folder of sub-aperture pictures, an HCI folder, an ESLF or tiled picture, a MAT or an
-    HDF5 file. A run that was stopped goes on when started again; what is done is not made anew.
+    HDF5 file, or a raw Lytro Illum capture (LFR) whose camera's white pictures are there too. A run that was
+    stopped goes on when started again; what is done is not made anew.
     """
     from lfsynth.allinfocus import Method
     from lfsynth.batch import Job
@@ -121,6 +123,8 @@ def command(
         ground_truth=Method(ground_truth),
         defocus_maps=defocus_maps,
     )
+    if not options.calibration and lf_dir.is_dir():
+        options = replace(options, calibration=(lf_dir,))
     scenes = _scenes(lf_dir, out, options)
     scenes = dict(list(scenes.items())[:limit])
     job = Job(Dataset(out), recipe, options, debug=debug)

@@ -56,6 +56,7 @@ def _facts(path: Path, lightfield: LightField) -> dict[str, Any]:
         "views": list(lightfield.grid),
         "size": list(lightfield.size),
         "channels": lightfield.views.shape[4],
+        "simulated": lightfield.simulated,
         "centre_view": list(lightfield.centre),
         "disparity_nearest": nearest if known else None,
         "disparity_farthest": farthest if known else None,
@@ -71,7 +72,8 @@ def _facts(path: Path, lightfield: LightField) -> dict[str, Any]:
 def _lines(facts: dict[str, Any], lightfield: LightField) -> list[str]:
     (rows, columns), (height, width) = facts["views"], facts["size"]
     lines = [
-        f"{facts['path']}: {rows} x {columns} views of {height} x {width}, {facts['channels']} channels",
+        f"{facts['path']}: {rows} x {columns} views of {height} x {width}, {facts['channels']} channels"
+        + (", SIMULATED" if lightfield.simulated else ""),
         f"disparity unknown: {facts['disparity_unknown']}"
         if facts["disparity_unknown"]
         else f"disparity {facts['disparity_farthest']:.3f} (farthest) to {facts['disparity_nearest']:.3f} "

@@ -23,7 +23,7 @@ Command = Callable[..., Any]
 
 ORDERS = ("rows", "columns", "serpentine")
 """Values of `lfsynth.readers.Order`."""
-FORMATS = ("folder", "hci", "eslf", "tiled", "mat", "hdf5", "hci-hdf5")
+FORMATS = ("folder", "hci", "eslf", "tiled", "mat", "hdf5", "hci-hdf5", "lytro")
 """Values of `lfsynth.readers.Format`."""
 METHODS = ("robust-average", "centre-view")
 """Values of `lfsynth.allinfocus.Method`."""
@@ -44,8 +44,16 @@ _READING = (
     click.option(
         "--format", "format_", type=click.Choice(FORMATS), help="What the light field is stored as."
     ),
+    click.option(
+        "--calibration",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="White pictures for raw captures: camera.h5 of lfsynth calibrate, caldata-*.tar, or a folder of these. "
+        "Several times. Default: the captures' folder and all below it.",
+    ),
 )
 
+calibration_option = _READING[-1]
 path_argument = click.argument("path", type=click.Path(path_type=Path))
 bits_option = click.option(
     "--bits", default="8", show_default=True, type=click.Choice(["8", "16"]), help="Bits a channel."
@@ -68,9 +76,11 @@ def reading(command: Command) -> Command:
         views: str | None,
         order: str | None,
         format_: str | None,
+        calibration: tuple[Path, ...],
         **others: Any,
     ) -> Any:
-        return command(*arguments, options=_read_options(transfer, views, order, format_), **others)
+        options = _read_options(transfer, views, order, format_, calibration)
+        return command(*arguments, options=options, **others)
 
     for decorator in reversed(_READING):
         with_options = decorator(with_options)
@@ -78,7 +88,11 @@ def reading(command: Command) -> Command:
 
 
 def _read_options(
-    transfer: str | None, views: str | None, order: str | None, format_: str | None
+    transfer: str | None,
+    views: str | None,
+    order: str | None,
+    format_: str | None,
+    calibration: tuple[Path, ...],
 ) -> ReadOptions:
     from lfsynth.readers import Format, Order, ReadOptions
     from lfsynth.transfer import Transfer
@@ -91,7 +105,16 @@ def _read_options(
         views=grid,
         order=None if order is None else Order(order),
         format=None if format_ is None else Format(format_),
+        calibration=existing(calibration),
     )
+
+
+def existing(calibration: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The values of ``--calibration``; an InputError names one that is not there."""
+    for path in calibration:
+        if not path.exists():
+            raise InputError(path, "there is no such file or folder", "correct --calibration")
+    return calibration
 
 
 def size_of(text: str) -> tuple[int, int] | None:

@@ -39,6 +39,11 @@ eleven in all."""
 _THUMBNAIL_QUALITY = 90
 
 
+def is_simulated(metadata: CaptureMetadata) -> bool:
+    """Whether a capture or a white picture says that it is simulated."""
+    return metadata.document.get("generator") == GENERATOR
+
+
 def write_lfr(
     path: Path,
     mosaic: NDArray[np.uint16],

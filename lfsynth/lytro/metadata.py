@@ -29,6 +29,10 @@ BAYER_NAMES = (("gr", "r"), ("b", "gb"))
 """Names of the colours by position, as the metadata have them."""
 
 _SHARED_FRAME = "master.picture.frameArray[0].frame"
+_SETTINGS = (
+    *("model", "serial", "captured", "exposure_time", "iso", "analog_gain", "f_number", "focal_length"),
+    *("zoom_step", "focus_step", "modulation_exposure_bias", "limit_exposure_bias", "orientation"),
+)
 _STEP_LIMIT = 1_000_000
 _SIDE_LIMIT = 65_536
 
@@ -104,6 +108,15 @@ class CaptureMetadata:
     def lens_pitch_px(self) -> float:
         """Distance of the disks' centres in px: the microlens pitch as seen from the exit pupil."""
         return self.lens_pitch / self.pixel_pitch * (1 + self.sensor_offset[2] / self.exit_pupil_offset)
+
+    def settings(self) -> dict[str, Any]:
+        """What a photographer would ask of a capture, JSON values; None where the file does not tell."""
+        plain = {name: getattr(self, name) for name in _SETTINGS}
+        return plain | {
+            "white_balance": self.white_balance.tolist(),
+            "ccm": self.ccm.tolist(),
+            "notes": list(self.notes),
+        }
 
 
 def parse_capture(document: dict[str, Any], path: Path, *, notes: tuple[str, ...] = ()) -> CaptureMetadata:

@@ -9,6 +9,8 @@ from lfsynth.lightfield import LightField
 from lfsynth.readers.folder import read_folder, read_hci
 from lfsynth.readers.hci_hdf5 import read_hci_hdf5
 from lfsynth.readers.hdf5 import read_hdf5, write_hdf5
+from lfsynth.readers.identity import identity
+from lfsynth.readers.lytro import read_lytro
 from lfsynth.readers.mat import read_mat
 from lfsynth.readers.mosaic import read_eslf, read_tiled
 from lfsynth.readers.options import Format, Order, ReadOptions
@@ -20,6 +22,7 @@ __all__ = [
     "Order",
     "ReadOptions",
     "find_light_fields",
+    "identity",
     "light_field_name",
     "read_light_field",
     "recognise",
@@ -34,6 +37,7 @@ READERS: dict[Format, Callable[[Path, ReadOptions], LightField]] = {
     Format.MAT: read_mat,
     Format.HDF5: read_hdf5,
     Format.HCI_HDF5: read_hci_hdf5,
+    Format.LYTRO: read_lytro,
 }
 
 

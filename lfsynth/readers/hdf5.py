@@ -202,7 +202,7 @@ def opened(path: Path) -> Iterator[Any]:
             yield file
     except InputError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, isal_zlib.error) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, isal_zlib.IsalError) as error:  # type: ignore[misc]  # stubs call it an instance
         reason = " ".join(str(error).split())
         raise InputError(
             path, f"is damaged or no HDF5 light field ({reason})", "copy or export it again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from lfsynth.transfer import Transfer
 
@@ -25,6 +26,8 @@ class Format(Enum):
     """This package's own HDF5 layout."""
     HCI_HDF5 = "hci-hdf5"
     """HDF5 of the old HCI benchmark (Wanner et al.)."""
+    LYTRO = "lytro"
+    """Raw capture of a Lytro Illum (LFR, LFP), decoded with the camera's white pictures."""
 
 
 class Order(Enum):
@@ -51,6 +54,8 @@ class ReadOptions:
         beside the numbers say otherwise
     format : what the path holds; None: found out
     judge : find dead, dim and spoilt views (`lfsynth.vignetting`) where the file brings no weights of its own
+    calibration : where a raw capture's white pictures are: files and folders; none: in its own folder and below
+    threads : how many may be used to read; the views are the same with any number
     """
 
     transfer: Transfer | None = None
@@ -58,6 +63,8 @@ class ReadOptions:
     order: Order | None = None
     format: Format | None = None
     judge: bool = True
+    calibration: tuple[Path, ...] = ()
+    threads: int = 1
 
     def __post_init__(self) -> None:
         """Refuse view counts that are none."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from lfsynth.errors import InputError
+from lfsynth.lytro.camera_file import is_camera_file
 from lfsynth.pictures import is_picture
 from lfsynth.readers.folder import hci_parts
 from lfsynth.readers.hdf5 import NAME, opened
@@ -52,12 +53,14 @@ def _recognise(path: Path, options: ReadOptions) -> Format:
         return options.format
     if path.is_dir():
         return Format.HCI if hci_parts(path) else Format.FOLDER
+    if is_raw(path):
+        return Format.LYTRO
     suffix = path.suffix.lower()
-    if suffix in _RAW or _begins_with(path, _RAW_MAGIC):
-        raise InputError(path, "raw Lytro captures are not read as light fields", "decode it first")
     if suffix in _MAT:
         return Format.MAT
     if suffix in _HDF5 or h5py.is_hdf5(path):
+        if is_camera_file(path):
+            raise InputError(path, "is a camera's calibration, no light field", "give it by --calibration")
         with opened(path) as file:
             return Format.HCI_HDF5 if file.attrs.get("format") != NAME and "LF" in file else Format.HDF5
     if is_picture(path):
@@ -73,16 +76,21 @@ def _recognise(path: Path, options: ReadOptions) -> Format:
     raise InputError(
         path,
         "is no light field that is known",
-        "give a folder of pictures, or an ESLF or tiled picture, MAT or HDF5 file",
+        "give a folder of pictures, or an ESLF or tiled picture, MAT, HDF5 or LFR file",
     )
+
+
+def is_raw(path: Path) -> bool:
+    """Whether a file is, or ought to be, a raw Lytro capture: by its name or its first bytes."""
+    return path.suffix.lower() in _RAW or _begins_with(path, _RAW_MAGIC)
 
 
 def find_light_fields(folder: Path, options: ReadOptions | None = None) -> list[Path]:
     """The light fields below a folder, sorted by path.
 
     MAT, HDF5 and raw Lytro files and ESLF pictures are one light field each, and so is a folder of views,
-    into which the search does not go further. A sub-folder that cannot be read is listed too, so that
-    reading it tells why. Hidden files and folders are passed over.
+    into which the search does not go further; calibrations of cameras are none. A sub-folder that cannot be
+    read is listed too, so that reading it tells why. Hidden files and folders are passed over.
 
     Parameters
     ----------
@@ -103,7 +111,7 @@ def find_light_fields(folder: Path, options: ReadOptions | None = None) -> list[
         raise InputError(
             folder,
             "holds no light fields",
-            "give a folder of light fields: folders of views, ESLF pictures, MAT or HDF5 files",
+            "give a folder of light fields: folders of views, ESLF pictures, MAT, HDF5 or LFR files",
         )
     return found
 
@@ -142,7 +150,8 @@ def _search(folder: Path, options: ReadOptions, above: frozenset[Path]) -> list[
     views = [file for file in pictures if file not in single]
     if len(views) > 1 and _are_views(folder, views, options):
         return [folder]
-    found = [file for file in files if file.suffix.lower() in _MAT | _HDF5 | _RAW] + single
+    found = [file for file in files if file.suffix.lower() in _MAT | _RAW] + single
+    found += [file for file in files if file.suffix.lower() in _HDF5 and not is_camera_file(file)]
     for entry in entries:
         if entry.is_dir():
             found += _search(entry, options, above | {here})

@@ -14,8 +14,8 @@ from lfsynth.errors import InputError
 from lfsynth.generate import Recipe, make_scene
 from lfsynth.lfdof import Dataset, split_of, verify
 from lfsynth.output_folder import OutputError
-from lfsynth.readers import Order, ReadOptions, read_light_field
-from lfsynth.scene_files import finished, identity, key_of, write_scene
+from lfsynth.readers import Order, ReadOptions, identity, read_light_field
+from lfsynth.scene_files import finished, key_of, write_scene
 
 OPTIONS = ReadOptions()
 RECIPE = Recipe(apertures=2, focus=3)
@@ -186,13 +186,13 @@ def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "lf"
     folder.mkdir()
     (folder / "0.png").write_bytes(b"x")
-    first = identity(folder)
-    assert identity(folder) == first
+    first = identity(folder, ReadOptions())
+    assert identity(folder, ReadOptions()) == first
     (folder / "1.png").write_bytes(b"x")
-    second = identity(folder)
+    second = identity(folder, ReadOptions())
     assert second != first
     (folder / "1.png").rename(folder / "2.png")
-    assert identity(folder) not in (first, second)
+    assert identity(folder, ReadOptions()) not in (first, second)
     assert key_of("x", RECIPE, OPTIONS) != key_of("y", RECIPE, OPTIONS)
 
 

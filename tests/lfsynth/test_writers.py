@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, output):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(InputError, match="No space left on device|the disk is full"):
+    with pytest.raises(InputError, match=r"No space left on device|the disk is full"):
         write_light_field(path, light_field(), output)
     assert list(tmp_path.iterdir()) == []
 

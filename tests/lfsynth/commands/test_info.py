@@ -29,7 +29,7 @@ def test_facts(run, raw: Path, small: LightField) -> None:
 
 def test_text(run, raw: Path) -> None:
     lines = run("info", raw / "a.h5").out.splitlines()
-    assert lines[0] == f"{raw}/a.h5: 5 x 5 views of 40 x 56, 3 channels"
+    assert lines[0] == f"{raw}/a.h5: 5 x 5 views of 40 x 56, 3 channels, SIMULATED"
     assert lines[1].startswith("disparity -1.")
     assert (
         lines[2] == "views of weight 0: 0 of 25; corrected by a gain: 0; largest aperture: radius 2.50 views"

@@ -147,13 +147,23 @@ def test_the_name_of_the_current_folder(batch, monkeypatch):
     assert light_field_name(Path()) == "b_views"
 
 
-def test_raw_captures_are_refused(tmp_path):
+def test_raw_captures_are_known_by_name_or_content(tmp_path):
     (tmp_path / "a.lfr").write_bytes(b"")
     (tmp_path / "b.bin").write_bytes(b"\x89LFP\r\n\x1a\n\0\0\0\1")
     for name in ("a.lfr", "b.bin"):
-        message = rf"{name}: raw Lytro captures are not read as light fields; decode it first"
-        with pytest.raises(InputError, match=message):
-            read_light_field(tmp_path / name)
+        assert recognise(tmp_path / name, ReadOptions()) is Format.LYTRO
+
+
+def test_calibrations_are_no_light_fields(tmp_path):
+    with h5py.File(tmp_path / "camera.h5", "w") as file:
+        file.attrs["format"] = "lfsynth camera"
+    with pytest.raises(InputError) as raised:
+        read_light_field(tmp_path / "camera.h5")
+    assert str(raised.value) == (
+        f"{tmp_path}/camera.h5: is a camera's calibration, no light field; give it by --calibration"
+    )
+    (tmp_path / "a.lfr").touch()
+    assert find_light_fields(tmp_path) == [tmp_path / "a.lfr"]
 
 
 def test_unknown_files_are_refused(tmp_path):
