@@ -106,11 +106,6 @@ class Bench:
         """What a decoder made: "ours" or the name of a `WhiteLevel`."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
-    def our_weights(self) -> NDArray[np.float32]:
-        """How far each of our views may be trusted."""
-        self.ours()
-        return np.load(self.folder / "ours.weights.npy")
-
     def _measured(
         self, name: str, work: Callable[..., dict[str, float]], *arguments: Any
     ) -> dict[str, float]:
@@ -155,7 +150,6 @@ def _decode_ours(folder: Path, out: Path) -> dict[str, float]:
     decoding = time.process_time() - began
     peak = memory("VmHWM")
     np.save(out, lightfield.views)
-    np.save(out.with_suffix(".weights.npy"), lightfield.weights)
     return {"calibrate": seconds, "decode": decoding, "peak": peak}
 
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "refocus",
     "allinfocus",
     "verify",
+    "check",
     "decode",
     "calibrate",
     "doctor",

@@ -46,6 +46,8 @@ class Recipe:
     test_fraction : part of the scenes that goes to ``test_data``, in [0, 1]
     ground_truth : how the all-in-focus picture is made
     defocus_maps : also write the radius of the circle of confusion of each picture
+    check_every : judge the alignment of every so many-th pair, counted from the widest aperture; 0: of none; None: of
+        those of the widest aperture
     """
 
     apertures: int = 3
@@ -59,6 +61,7 @@ class Recipe:
     test_fraction: float = 0.06
     ground_truth: Method = Method.ROBUST_AVERAGE
     defocus_maps: bool = False
+    check_every: int | None = None
 
     @property
     def pictures(self) -> int:

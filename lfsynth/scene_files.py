@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfsynth import __version__, pictures
+from lfsynth.alignment_findings import manifest_entry, sampled
 from lfsynth.dataset_writing import replacing
 from lfsynth.errors import InputError
 from lfsynth.generate import Recipe, Scene, make_scene
@@ -102,6 +104,7 @@ def write_scene(
     inputs, maps = dataset.inputs(split, scene), dataset.defocus_maps(split, scene)
     folders = [inputs, maps] if recipe.defocus_maps else [inputs]
     partials = {folder: folder.with_name(f".{scene}.{os.getpid()}.partial") for folder in folders}
+    verdicts = _verdicts(made, recipe.check_every, threads)
     rows = _Rows(dataset, scene, split, path.resolve().name, made, recipe)
     try:
         with writing(dataset.root):
@@ -112,7 +115,8 @@ def write_scene(
                     setting = {"aperture": m + 1, "radius": float(radius), "focus": s, "slope": float(slope)}
                     name = input_name(scene, m + 1, s)
                     written = pictures.write(partials[inputs] / name, made.defocused[s, m], bits=recipe.bits)
-                    rows.add("input", inputs / name, written, {**setting, **rows.views(m)})
+                    verdict = {"alignment": verdicts[s, m]} if (s, m) in verdicts else {}
+                    rows.add("input", inputs / name, written, {**setting, **rows.views(m), **verdict})
                     if recipe.defocus_maps:
                         data = encode_png(_defocus_codes(made.defocus(slope, radius)))
                         written = pictures.write_bytes_atomic(partials[maps] / name, data)
@@ -136,6 +140,17 @@ def write_scene(
         for partial in partials.values():
             shutil.rmtree(partial, ignore_errors=True)
     return rows.rows
+
+
+def _verdicts(made: Scene, every: int | None, threads: int) -> dict[tuple[int, int], dict[str, Any]]:
+    """What `lfsynth.alignment` says of some pairs, by index of the slope and of the aperture."""
+
+    def judged(pair: tuple[int, int]) -> dict[str, Any]:
+        return manifest_entry(made.defocused[pair], made.ground_truth)
+
+    pairs = sampled(len(made.slopes), len(made.radii), every)
+    with ThreadPoolExecutor(threads) as pool:
+        return dict(zip(pairs, pool.map(judged, pairs), strict=True))
 
 
 def _defocus_codes(radius: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -68,6 +68,12 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     help="Part of the scenes that goes to test_data, chosen by a hash of the name.",
 )
+@click.option(
+    "--check-every",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Check the alignment of every N-th pair; 0: of none. Default: of the widest aperture's.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Only so many light fields, the first by name.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Processes. Default: as cores and memory allow.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and its time and disk; write nothing.")
@@ -88,6 +94,7 @@ def command(
     ground_truth: str,
     defocus_maps: bool,
     test_fraction: float,
+    check_every: int | None,
     limit: int | None,
     jobs: int | None,
     dry_run: bool,
@@ -122,6 +129,7 @@ def command(
         test_fraction=test_fraction,
         ground_truth=Method(ground_truth),
         defocus_maps=defocus_maps,
+        check_every=check_every,
     )
     if not options.calibration and lf_dir.is_dir():
         options = replace(options, calibration=(lf_dir,))

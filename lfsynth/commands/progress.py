@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from lfsynth.batch import Job, Outcome, run
 from lfsynth.lfdof import read_record
 from lfsynth.machine import cores, free_memory
+
+if TYPE_CHECKING:
+    from lfsynth.batch import Job, Outcome
 
 BYTES_A_JOB = 3 * 1024**3
 """Memory that a process is reckoned to need for a large Illum light field and pictures of LFDOF's size."""
@@ -24,6 +27,8 @@ LOG_INTERVAL = 30.0
 """Seconds between lines of progress in a log file."""
 SPARSELY_FILLED = 0.9
 """Part of an aperture that its views must fill lest the user be told."""
+MOST_MISALIGNED = 10
+"""Misaligned pairs that are named; the manifest has all."""
 
 
 def default_jobs() -> int:
@@ -180,6 +185,8 @@ def watched(total: int, what: str = "light fields") -> Iterator[Watched]:
 
 def run_with_progress(job: Job, scenes: dict[str, Path], jobs: int | None) -> int:
     """Run a batch and show how it goes; returns the exit code, 1 if a light field was set aside."""
+    from lfsynth.batch import run  # what makes light fields; other commands need it not
+
     with watched(len(scenes)) as progress:
         jobs = jobs or default_jobs()
         outcomes = run(job, scenes, jobs=jobs, report=progress.report, notice=progress.line)
@@ -207,6 +214,22 @@ def _summary(outcomes: Sequence[Outcome], job: Job, seconds: float) -> list[str]
     if failed:
         lines.append(f"{len(failed)} set aside:")
         lines += [f"  {outcome.fault}" for outcome in failed]
+    return lines + _alignment(rows)
+
+
+def _alignment(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Verdicts of the pairs that were checked, and the first that is misaligned."""
+    checked = [row for row in rows if "alignment" in row]
+    if not checked:
+        return []
+    verdicts = Counter(row["alignment"]["verdict"] for row in checked)
+    numbers = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+    lines = [f"alignment of {len(checked)} pairs checked: {numbers}"]
+    lines += [
+        f"  misaligned: {row['path']}: {'; '.join(row['alignment']['reasons'])}"
+        for row in checked
+        if row["alignment"]["verdict"] == "misaligned"
+    ][:MOST_MISALIGNED]
     return lines
 
 

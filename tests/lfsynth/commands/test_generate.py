@@ -21,7 +21,8 @@ def test_pairs_of_a_folder(run, tmp_path: Path, raw: Path, contents) -> None:
     ended = run("generate", "--lf-dir", raw, "--out", tmp_path / "out", "--jobs", 1)
     assert ended.code == 0
     assert re.fullmatch(
-        rf"{tmp_path}/out: 60 training and 0 test pairs of 4 light fields \(0 made earlier\) in \d+ s\n",
+        rf"{tmp_path}/out: 60 training and 0 test pairs of 4 light fields \(0 made earlier\) in \d+ s\n"
+        r"alignment of 20 pairs checked: 20 cannot tell\n",
         ended.out,
     )
     assert ended.err == ""
@@ -158,7 +159,8 @@ def check_set_aside(run, raw: Path, out: Path, line: str) -> None:
     ended = run("generate", "--lf-dir", raw, "--out", out, *SMALL)
     assert ended.code == 1
     assert re.fullmatch(f"set aside: {line}", ended.err.removesuffix("\n")), ended.err
-    told = ended.out.splitlines()
+    *told, alignment = ended.out.splitlines()
+    assert alignment == "alignment of 8 pairs checked: 8 cannot tell"
     assert "16 training and 0 test pairs of 4 light fields" in told[0]
     assert told[1] == "1 set aside:"
     assert re.fullmatch(f"  {line}", told[2])
@@ -214,7 +216,7 @@ def test_what_is_told_of_other_runs(run, tmp_path: Path, raw: Path) -> None:
     run("generate", "--lf-dir", raw / "a.h5", "--out", tmp_path / "out", *SMALL)
     run("generate", "--lf-dir", raw / "b.h5", "--out", tmp_path / "out", *SMALL, "--bits", 16)
     ended = run("generate", "--lf-dir", raw / "c.h5", "--out", tmp_path / "out", *SMALL)
-    assert ended.out.splitlines()[1:] == [
+    assert ended.out.splitlines()[1:-1] == [
         "beside them, 2 light fields of earlier runs, 1 made with other options"
     ]
 
@@ -223,7 +225,7 @@ def test_an_aperture_beyond_the_views_is_told(run, tmp_path: Path, raw: Path) ->
     options = ["--radii", "1,4", "--slopes", "0.1", "--jobs", 1, "--limit", 2]
     ended = run("generate", "--lf-dir", raw, "--out", tmp_path / "out", *options)
     assert ended.code == 0
-    assert ended.out.splitlines()[1:] == [
+    assert ended.out.splitlines()[1:-1] == [
         "2 light fields, a first, have an aperture that reaches beyond their live views"
     ]
 
