@@ -83,10 +83,8 @@ def test_the_white_picture_that_the_shot_needs_is_found_anywhere(
     source: str, as_folder: bool, shot: CaptureMetadata, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(source)
-    if source == "loose":
-        where = path if as_folder else path / "MOD_0001.RAW"
-    else:
-        where = path.parent if as_folder else path
+    folder, file = (path, path / "MOD_0001.RAW") if source == "loose" else (path.parent, path)
+    where = folder if as_folder else file
     calibration, choice = find(shot, [where], None)
     assert (choice.how, choice.zoom_distance, choice.focus_distance) == (How.NEAREST, 10, 30)
     assert choice.white.metadata.zoom_step == 300
