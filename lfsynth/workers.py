@@ -74,7 +74,9 @@ def each(
 def _alone(work: Work[Item, Result], name: str, item: Item, died: Callable[[str, Item], Result]) -> Result:
     """Do the work on one item in a process that may die."""
     try:
-        return next(_parallel(work, {name: item}, 2))[1]
+        # To its end: joblib warns of a generator that is left before.
+        [(_, result)] = list(_parallel(work, {name: item}, 2))
+        return result
     except TerminatedWorkerError:
         return died(name, item)
 
