@@ -138,8 +138,12 @@ def _copy(
     # A tile is small: the projection is a plane map on it. Offsets in pitches of its pixels from its disk:
     here = disk.astype(np.float64)
     step = 0.5
-    across = detection.projection.points(here + np.array([step, 0.0])) - detection.projection.points(here - [step, 0])
-    down = detection.projection.points(here + np.array([0.0, step])) - detection.projection.points(here - [0, step])
+    across = detection.projection.points(here + np.array([step, 0.0])) - detection.projection.points(
+        here - [step, 0]
+    )
+    down = detection.projection.points(here + np.array([0.0, step])) - detection.projection.points(
+        here - [0, step]
+    )
     back = np.linalg.inv(np.column_stack([across, down]))
     middle = detection.projection.points(here)
     y = np.arange(y0, y1, dtype=np.float32) - np.float32(middle[0])
