@@ -6,6 +6,7 @@ import click
 import pytest
 
 from lfsynth import __version__, cli
+from lfsynth.command_line import CommandsByName
 from lfsynth.errors import InputError
 
 
@@ -23,7 +24,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def command() -> None:
         raise error
 
-    monkeypatch.setattr(cli._Commands, "get_command", lambda *_: command)
+    monkeypatch.setattr(CommandsByName, "get_command", lambda *_: command)
 
 
 def test_help_names_all_commands_and_loads_no_library() -> None:
@@ -93,7 +94,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, arguments: l
 
 
 def test_the_code_is_what_the_command_returns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli._Commands, "get_command", lambda *_: click.Command("x", callback=lambda: 1))
+    monkeypatch.setattr(CommandsByName, "get_command", lambda *_: click.Command("x", callback=lambda: 1))
     assert run("info") == 1
 
 
