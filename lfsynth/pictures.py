@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import imageio.v3 as iio
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from lfsynth import png
 from lfsynth.errors import InputError
 from lfsynth.opencv import decode_by_opencv
+from lfsynth.png import Choose as Choose
 from lfsynth.transfer import LINEAR, SRGB, Transfer, encode, linearise
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pfm"})
@@ -51,8 +52,8 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
-def read(path: Path) -> Picture:
-    """Read a picture as it is stored.
+def read(path: Path, choose: Choose | None = None) -> Picture:
+    """Read a picture, or a region of it, as it is stored.
 
     JPEG pictures are turned upright as their EXIF orientation says. Of a TIFF file the first page is read.
     Palettes and pictures of fewer than 8 bits come as uint8 of full range, float64 comes as float32. Colour
@@ -61,6 +62,7 @@ def read(path: Path) -> Picture:
     Parameters
     ----------
     path : a PNG, JPEG, TIFF or PFM file
+    choose : given height and width, the region to return, which of a PNG spares time; None: all
 
     Returns ------- (H, W, C) uint8, uint16 or float32, finite, C-contiguous; C is 1 (grey), 2 (grey, alpha),
     3 (RGB) or 4 (RGBA)
@@ -73,7 +75,7 @@ def read(path: Path) -> Picture:
     data = _read_bytes(path)
     try:
         if data.startswith(png.SIGNATURE):
-            return png.decode_png(data)
+            return png.decode_png(data, choose)
         if data.startswith(b"\xff\xd8"):
             _check_jpeg(data)
             picture = decode_by_opencv(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
@@ -95,7 +97,25 @@ def read(path: Path) -> Picture:
         raise InputError(
             path, f"{bad} of its values are NaN or infinite", "export it again with finite values"
         )
-    return picture
+    if choose is None:
+        return picture
+    return cast(Picture, np.ascontiguousarray(picture[choose(*picture.shape[:2])]))
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Height and width of a PNG, from its header alone; None for other formats.
+
+    Raises
+    ------
+    InputError : where the file cannot be read
+    """
+    try:
+        with path.open("rb") as file:
+            return png.png_size(file.read(png.HEADER_SIZE))
+    except OSError as error:
+        raise InputError(path, f"it cannot be read ({error.strerror})", "check the path") from error
+    except ValueError:
+        return None
 
 
 def read_linear(path: Path, transfer: Transfer | None = None) -> NDArray[np.float32]:
@@ -147,7 +167,9 @@ def write(path: Path, linear: NDArray[np.float32], *, bits: int = 8, transfer: T
     if linear.ndim != 3 or linear.shape[2] not in (1, 3) or linear.dtype != np.float32:
         raise TypeError(f"linear must be float32 [y, x, 1|3], not {linear.dtype} {linear.shape}")
     if suffix == ".png":
-        return write_bytes_atomic(path, png.encode_png(encode(linear, transfer, bits=bits)))
+        return write_bytes_atomic(
+            path, png.encode_png(encode(linear, transfer, bits=bits), gamma=transfer.gamma)
+        )
     stored = linear if bits == 32 else encode(linear, transfer, bits=bits)
     data = cv2.imencode(".tif", np.ascontiguousarray(stored[:, :, ::-1]))[1].tobytes()
     return write_bytes_atomic(path, data)

@@ -12,7 +12,7 @@ faster and mostly smaller than a fast general compressor. Where a trial on some 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import cv2
@@ -33,19 +33,29 @@ _TRIAL_GAIN = 0.95  # repeats pay where they bring the size below this share
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # by colour type
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; type 3, palette, is left to OpenCV
 
+HEADER_SIZE = 33
+"""Bytes of signature and header chunk."""
+
+_GAMMA_UNIT = 100_000
+"""Of a gAMA chunk, which holds the exponent from light to codes."""
+
 Codes = NDArray[np.uint8] | NDArray[np.uint16]
 
+Choose = Callable[[int, int], tuple[slice, slice]]
+"""Rows and columns, without steps, of a picture of this height and width."""
 
-def encode_png(picture: Codes) -> bytes:
+
+def encode_png(picture: Codes, *, gamma: float | None = None) -> bytes:
     """Write a picture as a PNG file's bytes.
 
     Parameters
     ----------
     picture : (H, W, C) or (H, W) uint8 or uint16, C is 1 (grey) or 3 (RGB)
+    gamma : exponent from the codes to linear light; None: they follow sRGB
 
     Returns
     -------
-    the file's bytes, the same for the same picture; an sRGB chunk says how to show it
+    the file's bytes, the same for the same picture; an sRGB or gAMA chunk says what curve the codes follow
 
     Raises
     ------
@@ -69,14 +79,29 @@ def encode_png(picture: Codes) -> bytes:
         (
             SIGNATURE,
             _chunk(b"IHDR", header),
-            _chunk(b"sRGB", b"\0"),
+            _chunk(b"sRGB", b"\0")
+            if gamma is None
+            else _chunk(b"gAMA", struct.pack(">I", round(_GAMMA_UNIT / gamma))),
             _chunk(b"IDAT", _deflate(residuals)),
             _chunk(b"IEND", b""),
         )
     )
 
 
-def decode_png(data: bytes) -> Codes:
+def png_size(start: bytes) -> tuple[int, int]:
+    """Height and width of a picture from its file's first `HEADER_SIZE` bytes.
+
+    Raises
+    ------
+    ValueError : where this is no header of a PNG
+    """
+    if len(start) < HEADER_SIZE or start[:8] != SIGNATURE or start[12:16] != b"IHDR":
+        raise ValueError("it has no PNG header")
+    width, height = struct.unpack_from(">II", start, 16)
+    return height, width
+
+
+def decode_png(data: bytes, choose: Choose | None = None) -> Codes:
     """Read a PNG file's bytes.
 
     Transparency by a colour key, and chunks that tell of colour spaces or orientation, are ignored.
@@ -84,6 +109,8 @@ def decode_png(data: bytes) -> Codes:
     Parameters
     ----------
     data : the file's bytes
+    choose : given height and width, the region to return; None: all. What lies below the region is not
+        decompressed, and what lies right of it is not decoded; checksums are verified all the same.
 
     Returns ------- (H, W, C) uint8 or uint16 as stored, C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA);
     pictures of fewer than 8 bits are spread over 0..255, palettes are resolved
@@ -102,12 +129,16 @@ def decode_png(data: bytes) -> Codes:
         raise ValueError("it has no pixels")
     if bits not in _DEPTHS.get(colour_type, ()) or interlace > 1:
         raise ValueError("its PNG header is damaged")
+    rows, columns = choose(height, width) if choose else (slice(height), slice(width))
     if bits < 8 or colour_type not in _CHANNELS or interlace:
         # OpenCV reads the rare kinds, from the chunks that matter alone: libpng would warn of others
         whole = SIGNATURE + b"".join(_chunk(kind, body) for kind, body in kept)
-        return cast(Codes, decode_by_opencv(whole, cv2.IMREAD_UNCHANGED))
+        picture = cast(Codes, decode_by_opencv(whole, cv2.IMREAD_UNCHANGED))
+        return cast(Codes, np.ascontiguousarray(picture[rows, columns]))
     channels, depth = _CHANNELS[colour_type], bits // 8
     row = width * channels * depth + 1
+    top, height, _ = rows.indices(height)
+    left, width, _ = columns.indices(width)
     inflater = isal_zlib.decompressobj()
     try:
         stream = b"".join(body for kind, body in kept if kind == b"IDAT")
@@ -116,10 +147,11 @@ def decode_png(data: bytes) -> Codes:
         raise ValueError(f"its pixels are damaged ({error})") from None
     if len(residuals) != height * row:
         raise ValueError(f"it holds {len(residuals) // row} of {height} rows")
-    picture = np.empty((height, width, channels), np.uint8 if depth == 1 else np.uint16)
-    rows = picture.reshape(height, -1).view(np.uint8)
-    if not _unfilter(np.frombuffer(residuals, np.uint8).reshape(height, row), channels * depth, rows):
+    whole_rows = np.empty((height, width, channels), np.uint8 if depth == 1 else np.uint16)
+    codes = whole_rows.reshape(height, -1).view(np.uint8)
+    if not _unfilter(np.frombuffer(residuals, np.uint8).reshape(height, row), channels * depth, codes):
         raise ValueError("its pixels are damaged (unknown filter)")
+    picture = cast(Codes, np.ascontiguousarray(whole_rows[top:, left:]))
     return picture.byteswap(inplace=True) if depth == 2 else picture
 
 

@@ -114,10 +114,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "ee50": ("EE50 px", "{:.2f}"),
     "ee80": ("EE80 px", "{:.2f}"),
     "mtf50": ("MTF50 c/px", "{:.4f}"),
-    "mtf50_y": ("along y", "{:.4f}"),
-    "mtf50_x": ("along x", "{:.4f}"),
-    "lattice_score": ("lattice", "{:.1f}"),
-    "spot_period": ("period px", "{:.2f}"),
+    "mtf50_y": ("MTF50 y c/px", "{:.4f}"),
+    "mtf50_x": ("MTF50 x c/px", "{:.4f}"),
+    "lattice_score": ("lattice score", "{:.1f}"),
+    "spot_period": ("spot period px", "{:.2f}"),
     "angular_spread": ("angular spread", "{:.3f}"),
 }
 """Columns of the printed table: figure, heading and format."""

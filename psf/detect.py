@@ -48,6 +48,13 @@ _LEAST_GROUND = 50
 _NOISE_SAMPLES = 50_000
 """Pixels from which the noise is estimated, about."""
 
+_NOISE_APART = (1, 4, 7)
+"""px between the pixels whose difference tells the noise. Neighbours share theirs where a picture was demosaiced,
+denoised or summed up from shifted views, and differ by less than the noise; what is white is the same for all."""
+
+_LEAST_NOISE_SAMPLES = 500
+"""Pairs of pixels farther apart, for them to count: they tell the noise to some percent."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -200,7 +207,7 @@ def _within(
     target = blobs.index.astype(np.float64)
     columns, rows = (int(side) + 1 for side in blobs.index.max(axis=0))
     black = blobs.polarity is Polarity.BLACK_ON_WHITE
-    ground, quiet = _ground(picture, start, (columns, rows), radius, margin, name)
+    ground, clean = _ground(picture, start, (columns, rows), radius, margin, name)
     middles = start.points(target)
     around = terms(middles, picture.shape) @ ground
     if black:
@@ -233,7 +240,7 @@ def _within(
         normal=normal,
         plateau=refined.plateau,
         contrast=contrast,
-        sigma=difference_noise(normal, quiet[:, 0], quiet[:, 1]),
+        sigma=_noise(normal, clean, _block(margin)),
         blur_reach=refined.blur_reach,
         cut=cut,
     )
@@ -262,9 +269,9 @@ def _ground(
     radius: float,
     margin: float,
     name: str,
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The light about the disks, and (K, 2) pixels there whose right neighbours are there too."""
-    block = int(np.clip(margin / 4, 1, _LARGEST_BLOCK))
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The light about the disks, and the square blocks that are there and clean of disks."""
+    block = _block(margin)
     clean = clean_blocks(projection, grid, radius, margin, picture.shape, block)
     at = np.argwhere(clean)
     if len(at) < _LEAST_GROUND:
@@ -281,8 +288,26 @@ def _ground(
     ground = fit_level(
         np.asarray(block * (at + 0.5) - 0.5, np.float64), averages[clean].astype(np.float64), picture.shape
     )
-    quiet = block * at[:: max(1, len(at) // _NOISE_SAMPLES)]
-    return ground, quiet[quiet[:, 1] < picture.shape[1] - 1]
+    return ground, clean
+
+
+def _block(margin: float) -> int:
+    """Side of the squares whose averages the ground is fitted to, px."""
+    return int(np.clip(margin / 4, 1, _LARGEST_BLOCK))
+
+
+def _noise(normal: NDArray[np.float32], clean: NDArray[np.bool_], block: int) -> float:
+    """Standard deviation of the noise on blocks of clean ground."""
+    at = block * np.argwhere(clean)
+    at = at[:: max(1, len(at) // _NOISE_SAMPLES)]
+    found = 0.0
+    for apart in _NOISE_APART:
+        there = (at[:, 1] + apart) // block
+        pairs = at[there < clean.shape[1]]
+        pairs = pairs[clean[pairs[:, 0] // block, (pairs[:, 1] + apart) // block]]
+        if apart == 1 or len(pairs) >= _LEAST_NOISE_SAMPLES:
+            found = max(found, difference_noise(normal, pairs[:, 0], pairs[:, 1], apart))
+    return found
 
 
 def _disk_level(

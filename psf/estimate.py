@@ -14,22 +14,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from lfsynth.errors import InputError
 from psf.detect import Detection
-from psf.fine import refine
+from psf.half_samples import HalfSamples
+from psf.mannan_langer import Weights
 from psf.merit import centre_of_mass
-from psf.normal_equations import NormalEquations, Sums, add_up, fine_equations, system_equations
 from psf.quality import MOST_OUTER_RING, Quality, expected_residual, outer_ring, refuse, shading_of
 from psf.radius import search_radius
 from psf.solve import Prior
+from psf.solved import Sharp, by_mannan_langer, regularised, seen_through
 from psf.tiles import Tiles, cut_tiles
-from psf.weight import CANDIDATES, QUADRATIC, Candidate, Weighed, finish, weigh
+from psf.weight import CANDIDATES, QUADRATIC, Candidate
 
-_SHARES = {Prior.QUADRATIC: QUADRATIC.share, Prior.VARIATION: 0.25, Prior.CURVATURE: 0.12}
+_SHARES = {
+    Prior.QUADRATIC: QUADRATIC.share,
+    Prior.VARIATION: 0.25,
+    Prior.SQUARES: 0.25,
+    Prior.CURVATURE: 0.12,
+}
 """Of a prior that was asked for without a share."""
 
 _LEAST_GROUPS = 8
@@ -53,6 +57,10 @@ class Options:
     search_radius : whether the disks' radius is refined by the residual
     error_bar : whether to compute one, from the spread over the shots, or over groups of disks
     aperture : side of the square in samples from which a pixel gathers light; 0.5 for a colour plane of a mosaic
+    sharp : what the disks count as sharp through: the kernel then is the relative one, which turns a photograph with
+        that blur into these; None: disks without any blur
+    mannan_langer : weights of Mannan and Langer's objective, which then is minimised in place of the regularised one;
+        there is no prior and no error bar then
     """
 
     prior: Prior | None = None
@@ -60,6 +68,8 @@ class Options:
     search_radius: bool = True
     error_bar: bool = True
     aperture: float = 1.0
+    sharp: Sharp | None = None
+    mannan_langer: Weights | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +82,8 @@ class Estimate:
     system : (n, n) float64, the system's kernel, sum 1
     fine : (2 n - 1, 2 n - 1) float64, the optical kernel in cells of half a pixel, sum 1
     sigma : (n, n) float64, standard error of the system's kernel; None where it was not asked for
-    prior, share : that were chosen
+    halves : system's kernels from halves of the disks, for the errors of other figures
+    prior, share : that were chosen; None by Mannan and Langer's method
     weight : of the prior, in units of the noise's variance, for a kernel of whole pixels
     radius : of the disks, pitches
     quality : figures
@@ -82,9 +93,10 @@ class Estimate:
     system: NDArray[np.float64]
     fine: NDArray[np.float64]
     sigma: NDArray[np.float64] | None
-    prior: Prior
-    share: float
-    weight: float
+    halves: HalfSamples | None
+    prior: Prior | None
+    share: float | None
+    weight: float | None
     radius: float
     quality: Quality
 
@@ -107,12 +119,13 @@ def estimate(
 
     Raises
     ------
-    InputError : where a check of the quality refuses the kernel, or the size has no room
+    InputError : where a check of the quality refuses the kernel, or the size is even or has no room between the disks
     """
     if not detections:
         raise ValueError("there are no detections")
     options = options or Options()
     if size is not None:
+        _check_size(size, detections, name)
         found = _estimate(detections, size, options)
         refuse(found.quality, size, name)
         return found
@@ -163,6 +176,22 @@ def zones(detection: Detection, rows: int, columns: int) -> dict[tuple[int, int]
     return parts
 
 
+def _check_size(size: int, detections: Sequence[Detection], name: str) -> None:
+    """Refuse a size that no kernel can have."""
+    if size < 3 or size % 2 == 0:
+        raise InputError(
+            "--size", f"{size} is not odd, or below 3", "use an odd number of pixels, such as 77"
+        )
+    for detection in detections:
+        gap = _gap(detection)
+        if size > gap:
+            raise InputError(
+                name,
+                f"the gap between the disks has room for kernels of {gap} px, not {size} px",
+                "use a smaller --size, or a target with a wider pitch",
+            )
+
+
 def _estimate(detections: Sequence[Detection], size: int, options: Options) -> Estimate:
     """The kernel of a given size, unchecked."""
     shots = [cut_tiles(detection, size, aperture=options.aperture) for detection in detections]
@@ -171,28 +200,26 @@ def _estimate(detections: Sequence[Detection], size: int, options: Options) -> E
         [tiles.sums(radius, group) for group in _groups(tiles, len(shots))]
         for tiles, radius in zip(shots, radii, strict=True)
     ]
-    totals = [_total(groups) for groups in sums]
-    whole = add_up([system_equations(total, size) for total in totals])
-    candidates = _candidates(options)
-    weighed, judge = weigh(whole, candidates)
-    fine = add_up([fine_equations(total, size) for total in totals])
-    kept = refine(fine, weighed, judge)
-    spread = None
-    if options.error_bar:
-        groups = [system_equations(part, size) for shot in sums for part in shot]
-        spread = _spread(groups, kept.weighed)
-    residual = fine.residual(kept.optical) / fine.pixels
-    optical = kept.optical[::2, ::2]
+    if options.sharp is not None:
+        sums = [[seen_through(group, options.sharp) for group in groups] for groups in sums]
+    if options.mannan_langer is not None:
+        solved = by_mannan_langer(sums, detections, size, options.mannan_langer, aperture=options.aperture)
+    else:
+        solved = regularised(
+            sums, size, _candidates(options), aperture=options.aperture, error_bar=options.error_bar
+        )
+    halves = None if solved.halves is None else solved.halves.scaled(1 / solved.system.sum())
     return Estimate(
-        optical / optical.sum(),
-        kept.system / kept.system.sum(),
-        kept.optical / kept.optical.sum(),
-        None if spread is None else spread / kept.system.sum(),
-        kept.weighed.candidate.prior,
-        kept.weighed.candidate.share,
-        kept.weighed.solution.weight,
+        solved.optical / solved.optical.sum(),
+        solved.system / solved.system.sum(),
+        solved.fine / solved.fine.sum(),
+        None if halves is None else halves.sigma(),
+        halves,
+        solved.prior,
+        solved.share,
+        solved.weight,
         float(np.mean(radii)),
-        _quality(shots, radii, kept.system, residual),
+        _quality(shots, radii, solved.system, solved.residual),
     )
 
 
@@ -211,54 +238,6 @@ def _groups(tiles: Tiles, shots: int) -> list[NDArray[np.int64]]:
     count = min(len(tiles.disks), math.ceil(_LEAST_GROUPS / shots))
     order = np.lexsort((tiles.disks[:, 0], tiles.disks[:, 1]))
     return [order[first::count] for first in range(count)]
-
-
-def _total(groups: Sequence[Sums]) -> Sums:
-    """The sum of one set or more."""
-    total = groups[0]
-    for group in groups[1:]:
-        total = total + group
-    return total
-
-
-def _spread(groups: Sequence[NormalEquations], kept: Weighed) -> NDArray[np.float64] | None:
-    """Standard error of the system's kernel from halves of the groups; None for one group.
-
-    Balanced half-samples [1]_: a kernel from half of the disks is off that from all by as much as that one is off the
-    truth. Smaller changes, as a jackknife makes, would not move what a prior holds in place. As neighbouring pixels
-    share their noise, the variance is averaged over 3 x 3 pixels.
-
-    References
-    ----------
-    .. [1] P. J. McCarthy, "Pseudo-replication: half samples", Review of the International Statistical Institute 37
-       (1969), doi:10.2307/1402116.
-    """
-    count = len(groups)
-    if count < 2:
-        return None
-    whole = add_up(groups)
-    center = finish(whole, kept.solution).kernel
-    order = 1 << (count - 1).bit_length()
-    signs = scipy.linalg.hadamard(2 * order)[1 : order + 1, :count] if count > 2 else np.array([[1, -1]])
-    squares = []
-    for row in signs:
-        for side in (1, -1):
-            half = [group for group, sign in zip(groups, row, strict=True) if sign == side]
-            if not half or len(half) == count:
-                continue
-            kernel = finish(_weighted(add_up(half), whole), kept.solution).kernel
-            # The variance of a part of the disks over that of all, less 1.
-            excess = whole.pixels / sum(group.pixels for group in half) - 1
-            squares.append((kernel - center) ** 2 / excess)
-            break
-    variance = scipy.ndimage.uniform_filter(np.mean(squares, axis=0), 3)
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
-
-
-def _weighted(part: NormalEquations, whole: NormalEquations) -> NormalEquations:
-    """The equations of a part of the disks, with as much weight as all have."""
-    factor = whole.pixels / part.pixels
-    return replace(part, gram=part.gram * factor, cross=part.cross * factor)
 
 
 def _quality(

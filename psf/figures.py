@@ -1,13 +1,14 @@
 """Figures for a paper: kernels with their profiles, and disk photographs with their kernels through focus.
 
 Figures are (H, W, 3) uint8 arrays as shown. Profiles run through, or around, each kernel's own centre of mass; kernels
-are drawn where they lie in their frame, each from 0 (dark) to its own maximum (bright), whose value is written below.
+that are shown together share one frame, in whose middle their middle pixels are, so that their sizes compare; each is
+drawn from 0 (dark) to its own maximum (bright).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,9 +25,11 @@ TILE = 220
 GAP, EDGE, HEADING, CAPTION = 12, 18, 26, 20
 """Between tiles, around a figure, above a capture and below a kernel, px."""
 CHART = 420, 300
-"""Width and height of a chart, px."""
+"""Least width, and height, of a chart, px."""
 HEADROOM = 1.08
 """Top of a chart over its highest value."""
+MOST_UNLIKE = 4.0
+"""Ratio of maxima up to which profiles are shown on one scale; beyond it the lower ones would not be seen."""
 SHOWN_LIGHT, MARGIN = 0.98, 1.3
 """Profiles are drawn up to the radius that holds this part of the light, times this."""
 
@@ -62,7 +65,7 @@ class Capture:
 
 
 def profile_figure(kernels: Mapping[str, Kernel]) -> NDArray[np.uint8]:
-    """Kernels above their radial profiles, encircled energies and centre lines.
+    """Kernels above their radial profiles, encircled energies and centre lines, in the colours of their names.
 
     Parameters
     ----------
@@ -80,26 +83,38 @@ def profile_figure(kernels: Mapping[str, Kernel]) -> NDArray[np.uint8]:
     if not 0 < len(kernels) <= len(COLOURS):
         raise ValueError(f"a figure shows 1 to {len(COLOURS)} kernels, not {len(kernels)}")
     unit = {name: unit_sum(kernel) for name, kernel in kernels.items()}
-    profiles = {name: radial_profile(kernel) for name, kernel in unit.items()}
+    profiles = [radial_profile(kernel) for kernel in unit.values()]
     reach = max(_reach(kernel) for kernel in unit.values())
-    lines = {axis: [_line(name, kernel, axis) for name, kernel in unit.items()] for axis in (0, 1)}
-    radial = [Curve(name, p.radius, p.mean) for name, p in profiles.items()]
-    energy = [Curve(name, p.radius, p.encircled) for name, p in profiles.items()]
-    charts = [
-        _chart(radial, "mean on circles, light per px²", "radius, px", (0.0, reach)),
-        _chart(energy, "encircled energy", "radius, px", (0.0, reach)),
-        _chart(lines[1], "centre line along x, light per px²", "x, px", (-reach, reach)),
-        _chart(lines[0], "centre line along y, light per px²", "y, px", (-reach, reach)),
+    lines = {axis: [_line(kernel, axis) for kernel in unit.values()] for axis in (0, 1)}
+    radial = [Curve("", p.radius, p.mean) for p in profiles]
+    peaks = [float(curve.y.max()) for curve in radial]
+    height = "light a pixel"
+    if max(peaks) > MOST_UNLIKE * min(peaks):
+        height = "each over its maximum"
+        radial = [_relative(curve) for curve in radial]
+        lines = {axis: [_relative(curve) for curve in curves] for axis, curves in lines.items()}
+    energy = [Curve("", p.radius, p.encircled) for p in profiles]
+    side = _frame(unit.values())
+    # names in the curves' colours are the legend: within a chart one would lie on the curves
+    tiles = [
+        _titled(_kernel_tile(_framed(kernel, side), kernel.max()), name, colour)
+        for (name, kernel), colour in zip(unit.items(), COLOURS, strict=False)
     ]
-    tiles = [_titled(_kernel_tile(kernel, kernel.max()), name) for name, kernel in unit.items()]
     across = max(2 * CHART[0] + GAP, len(tiles) * (TILE + GAP) - GAP)
+    wide = (across - GAP) // 2
+    charts = [
+        _chart(radial, f"mean on circles, {height}", "radius, px", (0.0, reach), wide),
+        _chart(energy, "encircled energy", "radius, px", (0.0, reach), wide),
+        _chart(lines[1], f"centre line along x, {height}", "x, px", (-reach, reach), wide),
+        _chart(lines[0], f"centre line along y, {height}", "y, px", (-reach, reach), wide),
+    ]
     top = EDGE + tiles[0].height + GAP
     figure = Image.new("RGB", (across + 2 * EDGE, top + 2 * CHART[1] + GAP + EDGE), PAPER)
     for number, tile in enumerate(tiles):
         figure.paste(tile, (EDGE + number * (TILE + GAP), EDGE))
     for number, drawn in enumerate(charts):
         column, row = number % 2, number // 2
-        figure.paste(drawn, (EDGE + column * (CHART[0] + GAP), top + row * (CHART[1] + GAP)))
+        figure.paste(drawn, (EDGE + column * (wide + GAP), top + row * (CHART[1] + GAP)))
     return np.asarray(figure)
 
 
@@ -139,6 +154,7 @@ def _block(capture: Capture) -> Image.Image:
     count = len(capture.settings)
     kernels = [unit_sum(setting.kernel) for setting in capture.settings]
     reach = max(_reach(kernel) for kernel in kernels)
+    side = _frame(kernels)
     rows = (HEADING, HEADING + TILE + CAPTION + GAP, HEADING + 2 * (TILE + CAPTION + GAP))
     block = Image.new("RGB", (count * (TILE + GAP) - GAP, rows[2] + TILE), PAPER)
     draw = ImageDraw.Draw(block)
@@ -147,25 +163,25 @@ def _block(capture: Capture) -> Image.Image:
         left = number * (TILE + GAP)
         block.paste(_photograph_tile(setting.photograph), (left, rows[0]))
         draw.text((left + TILE / 2, rows[0] + TILE + 3), setting.name, INK, font(TEXT), anchor="mt")
-        block.paste(_kernel_tile(kernel, kernel.max()), (left, rows[1]))
-        note = f"{len(kernel)} px, maximum {kernel.max():.2g}"
+        block.paste(_kernel_tile(_framed(kernel, side), kernel.max()), (left, rows[1]))
+        note = f"{side} px across, maximum {kernel.max():.2g}"
         draw.text((left + TILE / 2, rows[1] + TILE + 3), note, FAINT, font(TEXT), anchor="mt")
         line = chart(
-            [_line("", kernel, 1)],
+            [_line(kernel, 1)],
             size=(TILE, TILE),
             title="centre line",
             x_label="x, px",
             x_range=(-reach, reach),
-            y_range=_range([_line("", kernel, 1)]),
+            y_range=_range([_line(kernel, 1)]),
         )
         block.paste(line, (left, rows[2]))
     return block
 
 
-def _line(name: str, kernel: Kernel, axis: int) -> Curve:
+def _line(kernel: Kernel, axis: int) -> Curve:
     """The centre line along an axis, from the centre of mass."""
     middles = np.arange(len(kernel), dtype=np.float64) - (len(kernel) - 1) / 2
-    return Curve(name, middles - centre_of_mass(kernel)[axis], centre_line(kernel, axis))
+    return Curve("", middles - centre_of_mass(kernel)[axis], centre_line(kernel, axis))
 
 
 def _reach(kernel: Kernel) -> float:
@@ -173,8 +189,34 @@ def _reach(kernel: Kernel) -> float:
     return math.ceil(max(MARGIN * encircling_radius(radial_profile(kernel), SHOWN_LIGHT), 3.0))
 
 
-def _chart(curves: Sequence[Curve], title: str, x_label: str, x_range: tuple[float, float]) -> Image.Image:
-    return chart(curves, size=CHART, title=title, x_label=x_label, x_range=x_range, y_range=_range(curves))
+def _relative(curve: Curve) -> Curve:
+    """The curve divided by its maximum."""
+    return Curve("", curve.x, curve.y / curve.y.max())
+
+
+def _frame(kernels: Iterable[Kernel]) -> int:
+    """Odd side of the frame in which kernels are worth showing."""
+    farthest = 0.0
+    for kernel in kernels:
+        offset = max(abs(part) for part in centre_of_mass(kernel))
+        farthest = max(farthest, min(_reach(kernel) + offset, (len(kernel) - 1) / 2))
+    return 2 * math.ceil(farthest) + 1
+
+
+def _framed(kernel: Kernel, side: int) -> Kernel:
+    """The kernel's middle, or the kernel with zeros around it, (side, side)."""
+    margin = (side - len(kernel)) // 2
+    if margin < 0:
+        return kernel[-margin:margin, -margin:margin]
+    return np.pad(kernel, margin)
+
+
+def _chart(
+    curves: Sequence[Curve], title: str, x_label: str, x_range: tuple[float, float], width: int
+) -> Image.Image:
+    return chart(
+        curves, size=(width, CHART[1]), title=title, x_label=x_label, x_range=x_range, y_range=_range(curves)
+    )
 
 
 def _range(curves: Sequence[Curve]) -> tuple[float, float]:
@@ -184,9 +226,13 @@ def _range(curves: Sequence[Curve]) -> tuple[float, float]:
     return (lowest if lowest < -0.05 * highest else 0.0), HEADROOM * highest
 
 
-def _titled(tile: Image.Image, title: str) -> Image.Image:
+def _titled(tile: Image.Image, title: str, colour: tuple[int, int, int]) -> Image.Image:
     picture = Image.new("RGB", (tile.width, tile.height + CAPTION), PAPER)
-    ImageDraw.Draw(picture).text((tile.width / 2, 0), title, INK, font(TEXT), anchor="mt")
+    draw = ImageDraw.Draw(picture)
+    shown = title
+    while draw.textlength(shown, font(TEXT)) > tile.width and len(shown) > 4:
+        shown = "..." + shown[4:]  # of a path the end tells most
+    draw.text((tile.width / 2, 0), shown, colour, font(TEXT), anchor="mt")
     picture.paste(tile, (0, CAPTION))
     return picture
 

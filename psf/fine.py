@@ -19,19 +19,19 @@ from psf.normal_equations import NormalEquations, system_of
 from psf.solve import Prior, Solution, solution_of, solve, sparing_weights
 from psf.weight import Judge, Weighed
 
-_STEPS = 60
+_STEPS = 45
 """Of the solver, and as many again with edges spared."""
 
-_FINER = {Prior.QUADRATIC: 16.0, Prior.VARIATION: 2.0, Prior.CURVATURE: 4.0}
+_FINER = {Prior.QUADRATIC: 16.0, Prior.VARIATION: 2.0, Prior.SQUARES: 2.0, Prior.CURVATURE: 3.0}
 """How many times smaller a prior's value of the same kernel is in cells of half the side.
 
 A cell holds a quarter of the light; first differences are halved again, or stay where there is an edge, which fewer
-cells have; second ones are quartered.
+cells have; second ones are quartered, less so at spots.
 """
 
-
-_TIE = 5e-5
-"""Of the kernel's squared length: risks that close say nothing, and the smoother prior is taken."""
+_HANDICAP = 1e-4
+"""Of the kernel's squared length, on the risk of `Prior.CURVATURE`: what follows the noise is taken from whole pixels,
+where that prior's share is larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,9 @@ def best_of_each_prior(weighed: Sequence[Weighed]) -> list[Weighed]:
     return list(first.values())
 
 
-def refine(equations: NormalEquations, weighed: Sequence[Weighed], judge: Judge) -> Fine:
+def refine(
+    equations: NormalEquations, weighed: Sequence[Weighed], judge: Judge, *, aperture: float = 1.0
+) -> Fine:
     """Solve on half pixels with the best candidate of each prior, and keep the best of them.
 
     Parameters
@@ -66,24 +68,27 @@ def refine(equations: NormalEquations, weighed: Sequence[Weighed], judge: Judge)
     equations : of the optical kernel in cells of half a pixel
     weighed : candidates with their kernels of whole pixels, the best one first
     judge : of kernels of whole pixels
+    aperture : side of the square in px from which a pixel gathers light
     """
     found: list[tuple[float, Fine]] = []
     for one in best_of_each_prior(weighed):
         optical = solve_fine(equations, one.solution, one.solution.kernel).kernel
-        system = system_of(optical)
-        risk = judge.distance(_seen_spectrum(optical, len(judge.trust))) + one.follows
+        system = system_of(optical, aperture=aperture)
+        risk = judge.distance(_seen_spectrum(optical, len(judge.trust), aperture)) + one.follows
         if one.candidate.prior is Prior.CURVATURE:
-            risk -= _TIE * float(np.sum(system**2))
+            risk += _HANDICAP * float(np.sum(system**2))
         found.append((risk, Fine(optical, system, one)))
     return min(found, key=lambda pair: pair[0])[1]
 
 
-def _seen_spectrum(optical: NDArray[np.float64], side: int) -> NDArray[np.complex128]:
+def _seen_spectrum(optical: NDArray[np.float64], side: int, aperture: float) -> NDArray[np.complex128]:
     """Spectrum of the system's kernel up to 0.5 cycles/px, (m, m // 2 + 1), nothing folded back into it."""
     half = side // 2
     spectrum = scipy.fft.rfft2(optical, (2 * side, 2 * side))
     low = np.concatenate([spectrum[:half, : half + 1], spectrum[-half:, : half + 1]])
-    down, across = (np.sinc(f) * np.sinc(f / 2) for f in (scipy.fft.fftfreq(side), scipy.fft.rfftfreq(side)))
+    down, across = (
+        np.sinc(aperture * f) * np.sinc(f / 2) for f in (scipy.fft.fftfreq(side), scipy.fft.rfftfreq(side))
+    )
     return np.asarray(low * down[:, None] * across[None, :])
 
 

@@ -95,9 +95,9 @@ def measure(kernel: Kernel) -> Merit:
         fwhm=full_width(profile),
         ee50=half_light,
         ee80=encircling_radius(profile, 0.8),
-        mtf50=_half_frequency(middle),
-        mtf50_y=_half_frequency(along_y),
-        mtf50_x=_half_frequency(along_x),
+        mtf50=half_frequency(middle),
+        mtf50_y=half_frequency(along_y),
+        mtf50_x=half_frequency(along_x),
         equivalent_radius=equivalent,
         angular_spread=angular_spread(kernel, profile, ROUND_PART * equivalent),
         outer_ring=float(ring),
@@ -229,7 +229,7 @@ def _coefficients(kernel: Kernel) -> NDArray[np.float64]:
     return np.asarray(spline_filter(kernel, order=3, output=np.float64, mode="mirror"))
 
 
-def _half_frequency(curve: NDArray[np.float64]) -> float | None:
+def half_frequency(curve: NDArray[np.float64]) -> float | None:
     """First frequency at which a curve over [0, 0.5] falls to one half of its beginning."""
     relative = curve / curve[0]
     below = np.flatnonzero(relative < 0.5)

@@ -21,7 +21,7 @@ from lfsynth.transfer import LINEAR, Transfer, linearise
 from psf.clipping import clipping
 from psf.photograph_formats import FLOAT_SUFFIXES, RAW_SUFFIXES, declared_transfer, read_array, read_raw
 
-_LUMA = (0.2126, 0.7152, 0.0722)
+LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of linear R, G and B in the luminance, ITU-R BT.709."""
 
 
@@ -236,7 +236,7 @@ def _planes(path: Path, stored: _Codes, reading: Reading, shade: NDArray[np.floa
         if channel in (Channel.EACH, Channel.LUMA, Channel(name))
     ]
     if channel is Channel.LUMA:
-        light = sum(weight * plane.light for weight, plane in zip(_LUMA, planes, strict=True))
+        light = sum(weight * plane.light for weight, plane in zip(LUMA, planes, strict=True))
         clipped = np.maximum.reduce([plane.clipped for plane in planes])
         return [Plane("luma", np.asarray(light, np.float32), clipped)]
     return planes

@@ -24,6 +24,8 @@ COLOURS = (
     (90, 90, 90),
 )
 """Colours that people who do not see red or green tell apart (Okabe and Ito, 2008)."""
+BAND_PALENESS = 0.75
+"""Of a band of errors: how far it is from its curve's colour towards white."""
 OVERSAMPLING = 3
 """Pixels drawn for each pixel of the finished chart, on either axis."""
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 26, 40
@@ -40,11 +42,13 @@ class Curve:
     ----------
     name : for the legend; none is shown where it is empty
     x, y : (N,) points
+    error : (N,) of y, shown as a band on both sides of the line; None for none
     """
 
     name: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
+    error: NDArray[np.float64] | None = None
 
 
 def chart(
@@ -55,6 +59,7 @@ def chart(
     x_label: str,
     x_range: tuple[float, float],
     y_range: tuple[float, float],
+    scale: int = 1,
 ) -> Image.Image:
     """Draw curves over one pair of axes.
 
@@ -65,6 +70,7 @@ def chart(
     title : above the axes, with the unit of y
     x_label : below them, with the unit of x
     x_range, y_range : first and last value on either axis; what lies outside is cut off
+    scale : px of the picture for one of all sizes, for print
 
     Returns
     -------
@@ -81,7 +87,8 @@ def chart(
         raise ValueError(f"a chart's ranges must rise, not {x_range} and {y_range}")
     width, height = size
     inner = width - LEFT - RIGHT, height - TOP - BOTTOM
-    lines = Image.new("RGB", (inner[0] * OVERSAMPLING, inner[1] * OVERSAMPLING), PAPER)
+    fine = OVERSAMPLING * scale
+    lines = Image.new("RGB", (inner[0] * fine, inner[1] * fine), PAPER)
     pen = ImageDraw.Draw(lines)
 
     def to_x(value: float) -> float:
@@ -90,33 +97,41 @@ def chart(
     def to_y(value: float) -> float:
         return (y_range[1] - value) / (y_range[1] - y_range[0]) * inner[1]
 
+    def points(curve: Curve, offset: NDArray[np.float64] | float = 0.0) -> list[tuple[float, float]]:
+        return [(to_x(x) * fine, to_y(y) * fine) for x, y in zip(curve.x, curve.y + offset, strict=True)]
+
+    for curve, colour in zip(curves, COLOURS, strict=False):
+        if curve.error is not None:
+            pale = tuple(round(part + (255 - part) * BAND_PALENESS) for part in colour)
+            pen.polygon(points(curve, -curve.error) + points(curve, curve.error)[::-1], pale)
     x_ticks, y_ticks = round_ticks(*x_range), round_ticks(*y_range)
     for tick in x_ticks:
-        at = to_x(tick) * OVERSAMPLING
-        pen.line((at, 0, at, lines.height), GRID, OVERSAMPLING)
+        at = to_x(tick) * fine
+        pen.line((at, 0, at, lines.height), GRID, fine)
     for tick in y_ticks:
-        at = to_y(tick) * OVERSAMPLING
-        pen.line((0, at, lines.width, at), GRID, OVERSAMPLING)
+        at = to_y(tick) * fine
+        pen.line((0, at, lines.width, at), GRID, fine)
     for curve, colour in zip(curves, COLOURS, strict=False):
-        points = [
-            (to_x(x) * OVERSAMPLING, to_y(y) * OVERSAMPLING) for x, y in zip(curve.x, curve.y, strict=True)
-        ]
-        pen.line(points, colour, 2 * OVERSAMPLING, joint="curve")
+        pen.line(points(curve), colour, 2 * fine, joint="curve")
 
-    picture = Image.new("RGB", size, PAPER)
-    picture.paste(lines.resize(inner, Image.Resampling.LANCZOS), (LEFT, TOP))
+    picture = Image.new("RGB", (width * scale, height * scale), PAPER)
+    left, top, right, bottom = (side * scale for side in (LEFT, TOP, LEFT + inner[0], TOP + inner[1]))
+    picture.paste(lines.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
     draw = ImageDraw.Draw(picture)
-    draw.rectangle((LEFT, TOP, LEFT + inner[0], TOP + inner[1]), outline=FAINT)
-    draw.text((LEFT, TOP - 6), title, INK, font(TEXT + 1), anchor="lb")
-    draw.text((LEFT + inner[0] / 2, height - 4), x_label, INK, font(TEXT), anchor="mb")
+    small, large = font(TEXT * scale), font((TEXT + 1) * scale)
+    draw.rectangle((left, top, right, bottom), outline=FAINT, width=scale)
+    draw.text((left, top - 6 * scale), title, INK, large, anchor="lb")
+    draw.text(((left + right) / 2, (height - 4) * scale), x_label, INK, small, anchor="mb")
     for tick in x_ticks:
-        draw.text((LEFT + to_x(tick), TOP + inner[1] + 4), f"{tick:g}", FAINT, font(TEXT), anchor="mt")
+        draw.text((left + to_x(tick) * scale, bottom + 4 * scale), f"{tick:g}", FAINT, small, anchor="mt")
     for tick in y_ticks:
-        draw.text((LEFT - 5, TOP + to_y(tick)), f"{tick:g}", FAINT, font(TEXT), anchor="rm")
+        draw.text((left - 5 * scale, top + to_y(tick) * scale), f"{tick:g}", FAINT, small, anchor="rm")
     for number, (curve, colour) in enumerate(zip(curves, COLOURS, strict=False)):
         if curve.name:
-            y = TOP + 8 + number * (TEXT + 4)
-            draw.text((LEFT + inner[0] - 8, y), curve.name, colour, font(TEXT), anchor="rt")
+            y = top + (8 + number * (TEXT + 4)) * scale
+            corner = right - 8 * scale, y
+            # the halo keeps it legible on a curve
+            draw.text(corner, curve.name, colour, small, "rt", stroke_width=3 * scale, stroke_fill=PAPER)
     return picture
 
 

@@ -38,7 +38,8 @@ class Quality:
 
     Attributes
     ----------
-    residual_over_noise : root of the mean square of the residual over the noise's standard deviation; 1 is perfect
+    residual_over_noise : root of the mean square of the residual over the noise's standard deviation; 1 is perfect;
+        noise is taken to be `psf.tiles.LEAST_NOISE` at least
     outer_ring : part of the kernel's light in its outermost pixels
     shading : root mean square over the disks of the light about them that the ground does not explain, of the contrast
     contrast : of the disks, see `psf.detect.Detection`

@@ -72,14 +72,15 @@ def fit_level(
 
 
 def difference_noise(
-    picture: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]
+    picture: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64], apart: int = 1
 ) -> float:
-    """Standard deviation of the noise at pixels, from what they differ from their right neighbours by.
+    """Standard deviation of the noise at pixels, from what they differ from others to their right by.
 
     Parameters
     ----------
     picture : (H, W) float32
-    rows, columns : (K,) of pixels whose right neighbours are of the same true light
+    rows, columns : (K,) of pixels that are of the same true light as those to their right
+    apart : px from one to the other
 
     Returns
     -------
@@ -87,7 +88,7 @@ def difference_noise(
     """
     if len(rows) == 0:
         return 0.0
-    step = picture[rows, columns + 1].astype(np.float64) - picture[rows, columns]
+    step = picture[rows, columns + apart].astype(np.float64) - picture[rows, columns]
     # Dirt is left out; what a normal variable loses beyond four deviations is nothing.
     spread = _NORMAL * float(np.median(np.abs(step)))
     kept = step[np.abs(step) <= max(_CLIP * spread, 1e-12)] if spread > 0 else step

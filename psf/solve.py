@@ -1,12 +1,13 @@
-"""Kernels that fit normal equations best, none of their pixels below 0, under one of three priors.
+"""Kernels that fit normal equations best, none of their pixels below 0, under one of four priors.
 
     minimise over k >= 0 on its support  1/2 <k, P k> - <C, k> + weight * prior(k)
 
 with P and C of `psf.normal_equations`. The sum of k is free: it takes up the disks' contrast. The priors are half the
-sum of the squared gradient; the total variation [1]_, which pillboxes and masks obey; and the sum of the lengths of
-the second differences, which smooth rings and spots obey. The latter two can be weighted pixel by pixel from an
-earlier solution [2]_, which spares its edges. Solved by the alternating direction method of multipliers [3]_ with
-over-relaxation and adaptive penalties; a step costs one Fourier transform there and back.
+sum of the squared gradient; the total variation [1]_, which pillboxes obey; the same of rows and columns on their own,
+which masks of squares obey; and the sum of the lengths of the second differences, which smooth rings and spots obey.
+All but the first can be weighted pixel by pixel from an earlier solution [2]_, which spares its edges. Solved by the
+alternating direction method of multipliers [3]_ with over-relaxation and adaptive penalties; a step costs one Fourier
+transform there and back.
 
 References
 ----------
@@ -64,20 +65,30 @@ class Prior(Enum):
 
     QUADRATIC = "quadratic"
     VARIATION = "tv"
+    SQUARES = "squares"
     CURVATURE = "curvature"
 
 
 @dataclass(frozen=True, eq=False)
 class _Differences:
+    """Fields of differences, and into how many groups they are parted whose lengths are counted on their own."""
+
     count: int
+    groups: int
     apply: Callable[[Field, Field], None]
     add_adjoint: Callable[[Field, float, Field], None]
     order: int
 
+    def lengths(self, fields: Field) -> Field:
+        """Lengths (G, m, m) of the groups of fields (F, m, m)."""
+        side = fields.shape[-1]
+        return np.asarray(np.sqrt(np.sum(fields.reshape(self.groups, -1, side, side) ** 2, axis=1)))
+
 
 _DIFFERENCES = {
-    Prior.VARIATION: _Differences(2, gradient, add_gradient_adjoint, 1),
-    Prior.CURVATURE: _Differences(3, curvature, add_curvature_adjoint, 2),
+    Prior.VARIATION: _Differences(2, 1, gradient, add_gradient_adjoint, 1),
+    Prior.SQUARES: _Differences(2, 2, gradient, add_gradient_adjoint, 1),
+    Prior.CURVATURE: _Differences(3, 1, curvature, add_curvature_adjoint, 2),
 }
 
 
@@ -122,11 +133,11 @@ def roughness(kernel: NDArray[np.float64], prior: Prior) -> float:
 
 
 def lengths(picture: Field, prior: Prior) -> Field:
-    """Lengths of the differences at each pixel of a periodic (m, m) picture."""
+    """Lengths (G, m, m) of the differences at each pixel of a periodic (m, m) picture."""
     differences = _DIFFERENCES[prior]
     fields = np.empty((differences.count, *picture.shape), np.float32)
     differences.apply(np.ascontiguousarray(picture, np.float32), fields)
-    return np.asarray(np.sqrt(np.sum(fields**2, axis=0)))
+    return differences.lengths(fields)
 
 
 def solve(
@@ -146,7 +157,7 @@ def solve(
     prior, weight : of the objective
     steps : of the solver; 100 come within 1e-3 of the minimum for kernels of 77 px
     start : to begin from; one of another prior lends its kernel alone
-    pixel_weights : (m, m), factors on ``weight`` at each pixel; for `Prior.VARIATION` and `Prior.CURVATURE`
+    pixel_weights : (G, m, m), factors on ``weight`` at each pixel, as `sparing_weights` gives them
 
     Raises
     ------
@@ -171,7 +182,8 @@ def solve(
     else:
         power = power**differences.order
     new_fields = np.empty_like(fields)
-    weights = np.ones((side, side), np.float32) if pixel_weights is None else pixel_weights
+    groups = 1 if differences is None else differences.groups
+    weights = np.ones((groups, side, side), np.float32) if pixel_weights is None else pixel_weights
     cross = equations.cross.astype(np.complex64)
     denominator = _denominator(data, power, penalty, field_penalty, differences)
     right = np.empty((side, side), np.float32)
@@ -191,7 +203,9 @@ def solve(
         if differences is not None:
             differences.apply(picture, new_fields)
             threshold = np.float32(weight / field_penalty)
-            shrink(new_fields, fields, tensions, threshold, weights, np.float32(_RELAXATION))
+            for group, part in zip(weights, np.split(np.arange(differences.count), groups), strict=True):
+                own = slice(int(part[0]), int(part[-1]) + 1)
+                shrink(new_fields[own], fields[own], tensions[own], threshold, group, np.float32(_RELAXATION))
         if before is not None:
             change = _change(picture, split, before[0], dual)
             penalty *= change
@@ -206,13 +220,13 @@ def solve(
 
 
 def solution_of(kernel: NDArray[np.float64], side: int) -> Solution:
-    """A kernel found otherwise, to start from on a grid of ``side`` cells."""
+    """A kernel found otherwise, to start from on a grid of ``side`` cells; it has no penalties yet."""
     first = side // 2 - len(kernel) // 2
     flat = np.zeros((side, side), np.float32)
     split = flat.copy()
     split[first : first + len(kernel), first : first + len(kernel)] = kernel
     empty = np.zeros((0, side, side), np.float32)
-    return Solution(kernel, Prior.QUADRATIC, 0.0, split, flat, empty, empty, 1.0, 1.0)
+    return Solution(kernel, Prior.QUADRATIC, 0.0, split, flat, empty, empty, 0.0, 0.0)
 
 
 def sparing_weights(solution: Solution, *, strength: float = 1.0) -> Field:
@@ -223,13 +237,21 @@ def sparing_weights(solution: Solution, *, strength: float = 1.0) -> Field:
 
     Returns
     -------
-    (m, m) float32 for `solve`
+    (G, m, m) float32 for `solve`
+
+    Raises
+    ------
+    ValueError
+        If the prior is the quadratic one.
     """
-    length = np.sqrt(np.sum(solution.fields**2, axis=0))
+    differences = _DIFFERENCES.get(solution.prior)
+    if differences is None:
+        raise ValueError("the quadratic prior has no pixel weights")
+    length = differences.lengths(solution.fields)
     total = float(length.sum())
     if total <= 0:
         return np.ones(length.shape, np.float32)
-    mean = total / solution.kernel.size / strength
+    mean = total / (solution.kernel.size * differences.groups) / strength
     weights = 1 / (length + mean)
     return np.asarray(weights * (total / float(np.sum(weights * length))), np.float32)
 
@@ -239,7 +261,7 @@ def _begin(equations: NormalEquations, prior: Prior, weight: float, start: Solut
     side = equations.side
     differences = _DIFFERENCES.get(prior)
     count = 0 if differences is None else differences.count
-    if start is not None and start.prior is prior:
+    if start is not None and start.prior is prior and start.penalty > 0:
         return start
     informed = equations.gram[equations.gram > _LEAST_INFORMED * equations.gram.max()]
     typical = float(np.exp(np.mean(np.log(informed))))

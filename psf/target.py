@@ -43,6 +43,9 @@ _FILL = 0.95
 _FEWEST = 2
 _MOST = 200
 
+_SMALLEST, _LARGEST = 16, 100_000
+"""px, sides of pictures."""
+
 
 @dataclass(frozen=True)
 class DiskGrid:
@@ -124,6 +127,46 @@ def parse_paper(text: str) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
+def parse_picture(text: str) -> tuple[int, int]:
+    """Read a picture's size, ``6000x4000``, width by height: (H, W) px.
+
+    Raises
+    ------
+    InputError : for any other text
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", text)
+    if match is None or not all(_SMALLEST <= int(side) <= _LARGEST for side in match.groups()):
+        raise InputError(
+            "--picture",
+            f"{text!r} is no picture's size",
+            f"use width x height, each {_SMALLEST} to {_LARGEST} px, such as 6000x4000",
+        )
+    return int(match[2]), int(match[1])
+
+
+def filling_pitch(grid: tuple[int, int], picture: tuple[int, int]) -> float:
+    """Pitch in px at which a target of (columns, rows) fills a picture of (H, W) px."""
+    columns, rows = grid
+    height, width = picture
+    return min(_FILL * width / (columns - 1 + 2 * GROUND), _FILL * height / (rows - 1 + 2 * GROUND))
+
+
+def largest_kernel(grid: DiskGrid, picture: tuple[int, int]) -> int:
+    """Side of the largest kernel that a target which fills a picture can measure.
+
+    Parameters
+    ----------
+    grid : of the target
+    picture : (H, W) px
+
+    Returns
+    -------
+    odd px, and not more than the gap between the disks
+    """
+    gap = filling_pitch(grid.counts, picture) * (1 - 2 * grid.radius_mm / grid.pitch_mm)
+    return max(1, 2 * ((int(gap / _GAP_SLACK) + 1) // 2) - 1)
+
+
 def grid_for_blur(size: int, picture: tuple[int, int]) -> tuple[int, int]:
     """The most disks by which a blur can be measured.
 
@@ -147,9 +190,9 @@ def grid_for_blur(size: int, picture: tuple[int, int]) -> tuple[int, int]:
     columns, rows = (min(_MOST, int(_FILL * side / pitch + 1 - 2 * GROUND)) for side in (width, height))
     if min(columns, rows) < _FEWEST:
         raise InputError(
-            "--size",
+            "--blur",
             f"between disks in a picture of {width} x {height} px there is no room for a kernel of {size} px",
-            "use a smaller size, or a camera with more pixels",
+            "name a smaller blur, or a larger --picture",
         )
     return columns, rows
 

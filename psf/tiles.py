@@ -21,6 +21,11 @@ _RIM = 2
 """px that a tile has beyond the disk and its blur, for disks that turn out larger."""
 
 
+LEAST_NOISE = 1e-3
+"""Of the disks' contrast: what the drawn disks and the kernel's cells may be off by; a photograph without noise, or
+of few codes, is taken to have as much."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tiles:
     """Parts of a photograph about its disks.
@@ -49,6 +54,11 @@ class Tiles:
         """Side T of the tiles, px."""
         return int(self.seen.shape[1])
 
+    @property
+    def noise(self) -> float:
+        """The photograph's noise in units of its `normal`, at least `LEAST_NOISE`."""
+        return max(self.detection.sigma, LEAST_NOISE * self.detection.plateau)
+
     def sums(self, radius: float, which: Sequence[int] | NDArray[np.integer]) -> Sums:
         """Sums over some of the tiles with disks of ``radius`` pitches, in units of the noise."""
         which = np.asarray(which)
@@ -57,7 +67,7 @@ class Tiles:
             for index in which:
                 yield self.latent(radius, int(index)), self.seen[index], int(self.counts[index])
 
-        return accumulate(pairs(), self.detection.sigma, aperture=self.aperture)
+        return accumulate(pairs(), self.noise, aperture=self.aperture)
 
     def latent(self, radius: float, index: int) -> NDArray[np.complex64]:
         """Spectrum of the sharp disk of a tile, (T, T // 2 + 1), as points of it see it: free of aliasing.

@@ -56,6 +56,7 @@ class Candidate:
 CANDIDATES = (
     Candidate(Prior.VARIATION, 0.2),
     Candidate(Prior.VARIATION, 0.4),
+    Candidate(Prior.SQUARES, 0.2),
     Candidate(Prior.CURVATURE, 0.05),
     Candidate(Prior.CURVATURE, 0.1),
     Candidate(Prior.CURVATURE, 0.2),

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lfsynth import pictures, png
 from lfsynth.errors import InputError
-from lfsynth.transfer import LINEAR, SRGB, linearise
+from lfsynth.transfer import LINEAR, SRGB, Transfer, linearise
 
 
 @pytest.fixture
@@ -341,3 +341,32 @@ class TestAnimation:
 def test_names_of_pictures():
     assert all(pictures.is_picture(Path("folder") / name) for name in ("a.png", "a.JPG", "a.tiff", "b.pfm"))
     assert not any(pictures.is_picture(Path(name)) for name in ("a.txt", "png", ".a.png.7.partial"))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_region_of_a_picture(tmp_path, rgb, suffix):
+    path = put(tmp_path, "a" + suffix, opencv_bytes(rgb, suffix))
+    part = slice(4, 30), slice(7, 53)
+    region = pictures.read(path, lambda height, width: (slice(4, height - 7), slice(7, width)))
+    assert region.flags.c_contiguous
+    np.testing.assert_array_equal(region, pictures.read(path)[part])
+
+
+def test_size_of_a_png_alone(tmp_path, rgb):
+    assert pictures.size_of(put(tmp_path, "a.png", opencv_bytes(rgb, ".png"))) == (37, 53)
+    assert pictures.size_of(put(tmp_path, "a.jpg", opencv_bytes(rgb, ".jpg"))) is None
+    assert pictures.size_of(put(tmp_path, "b.png", b"")) is None
+    with pytest.raises(InputError, match="it cannot be read"):
+        pictures.size_of(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize(
+    ("transfer", "chunk"),
+    [(SRGB, b"sRGB\0"), (LINEAR, b"gAMA\0\1\x86\xa0"), (Transfer(2.2), b"gAMA\0\0\xb1\x8f")],
+)
+def test_a_png_says_what_curve_its_codes_follow(tmp_path: Path, transfer: Transfer, chunk: bytes) -> None:
+    """PNG specification, 11.3.3.2 and 11.3.3.5: gamma is the exponent from light to codes times 100,000."""
+    pictures.write(tmp_path / "a.png", np.full((2, 3, 1), 0.5, np.float32), transfer=transfer)
+    data = (tmp_path / "a.png").read_bytes()
+    assert chunk in data
+    assert (b"sRGB" in data) == (transfer == SRGB)

@@ -136,6 +136,48 @@ def test_refuses_to_decode(data, line, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("region", [(5, 9, 3, 20), (0, 1, 0, 1), (16, 17, 22, 23), (0, 17, 4, 4)])
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 3), (np.uint16, 3), (np.uint8, 1)])
+def test_a_region_is_that_of_the_whole_picture(kind, region, dtype, channels):
+    picture = np.random.default_rng(kind).integers(0, np.iinfo(dtype).max, (17, 23, channels), dtype)
+    flags = [cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_FILTER_SUB, cv2.IMWRITE_PNG_FILTER_UP]
+    flags += [cv2.IMWRITE_PNG_FILTER_AVG, cv2.IMWRITE_PNG_FILTER_PAETH]
+    data = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_FILTER, flags[kind]])[1].tobytes()
+    part = slice(*region[:2]), slice(*region[2:])
+    sizes = []
+    decoded = png.decode_png(data, lambda height, width: sizes.append((height, width)) or part)
+    assert sizes == [(17, 23)]
+    assert decoded.flags.c_contiguous
+    np.testing.assert_array_equal(decoded, picture[part])
+
+
+def test_a_region_of_a_palette():
+    buffer = io.BytesIO()
+    codes = np.random.default_rng(0).integers(0, 9, (12, 15), np.uint8)
+    indexed = Image.fromarray(codes)
+    indexed.putpalette(range(3 * 9))
+    indexed.save(buffer, "PNG")
+    part = slice(3, 8), slice(2, 15)
+    expected = np.asarray(indexed.convert("RGB"))[part]
+    np.testing.assert_array_equal(png.decode_png(buffer.getvalue(), lambda *_: part), expected)
+
+
+def test_damage_below_a_region_is_found():
+    data = bytearray(png.encode_png(np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)))
+    data[-40] ^= 1
+    with pytest.raises(ValueError, match="checksum"):
+        png.decode_png(bytes(data), lambda *_: (slice(0, 1), slice(0, 1)))
+
+
+def test_size_from_the_header():
+    data = png.encode_png(np.zeros((5, 700, 1), np.uint8))
+    assert png.png_size(data[: png.HEADER_SIZE]) == (5, 700)
+    for start in (data[: png.HEADER_SIZE - 1], b"x" + data, data.replace(b"IHDR", b"IDAT")):
+        with pytest.raises(ValueError, match="no PNG header"):
+            png.png_size(start)
+
+
 def test_smaller_than_opencv_on_photographs(shared_data):
     paths = [shared_data / "rendered_wood/focal_stack/input_FS_1.png"]
     paths += sorted((shared_data / "lfdof_pairs").glob("*/input/*/*.png"))[:1]

@@ -61,6 +61,24 @@ def test_a_profile_figure_shows_each_kernel_in_its_colour() -> None:
     assert near(below, COLOURS[2]).sum() == 0
 
 
+def test_kernels_of_one_figure_share_their_scale() -> None:
+    figure = profile_figure({"small": kernel(Pillbox(2.0), 9), "large": kernel(Pillbox(8.0), 31)})
+    top = EDGE + CAPTION
+    for number, radius in enumerate((2.0, 8.0)):
+        left = EDGE + number * (TILE + GAP)
+        bright = near(figure[top : top + TILE, left : left + TILE], BRIGHTEST).sum()
+        # whole pixels of the disk, in a frame of 2 ceil(1.3 x the radius of 98 % of the light) + 1 = 23 px
+        assert np.sqrt(bright / np.pi) * 23 / TILE == pytest.approx(radius, abs=0.7)
+
+
+def test_profiles_of_unlike_height_are_shown_over_their_maxima() -> None:
+    figure = profile_figure({"sharp": kernel(Gaussian(0.8), 31), "blurred": kernel(Pillbox(8.0), 31)})
+    left, top = EDGE + 60, EDGE + CAPTION + TILE + GAP + TOP
+    radial = near(figure[top : top + 60, left : left + 200], COLOURS[1])
+    # the disk's profile is flat, and near the top: on one scale it would be a 60th of the height
+    assert radial.sum() > 100
+
+
 def test_a_curve_lies_where_its_values_are() -> None:
     flat = Curve("", np.array([0.0, 10.0]), np.array([3.0, 3.0]))
     size = (300, 200)
@@ -119,3 +137,10 @@ def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
 def test_what_makes_no_figure_is_refused(draw, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_long_names_stay_above_their_kernel() -> None:
+    name = "a/very/long/path/of/a/folder/that/somebody/made/kernel.npy"
+    figure = profile_figure({name: kernel(Pillbox(5.0), 31), "b": kernel(Gaussian(2.0), 21)})
+    between = figure[EDGE : EDGE + CAPTION, EDGE + TILE + 1 : EDGE + TILE + GAP]
+    assert (between == PAPER).all()

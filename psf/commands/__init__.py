@@ -1,0 +1,1 @@
+"""The commands of ``psf``, a file each."""
