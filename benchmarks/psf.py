@@ -156,7 +156,7 @@ def kernel_and_truth(name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Print the table of the facts."""
+    """Print the table of kernels and noises."""
     noises = arguments.noise
     print("| kernel | " + " | ".join(f"{noise:.1%}" for noise in noises) + " | L2 / prototype's |")
     print("|---|" + "---|" * (len(noises) + 1))

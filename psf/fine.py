@@ -15,7 +15,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from psf.normal_equations import NormalEquations, system_of
+from psf.normal_equations import NormalEquations, pixel_response, system_of
 from psf.solve import Prior, Solution, solution_of, solve, sparing_weights
 from psf.weight import Judge, Weighed
 
@@ -86,9 +86,7 @@ def _seen_spectrum(optical: NDArray[np.float64], side: int, aperture: float) -> 
     half = side // 2
     spectrum = scipy.fft.rfft2(optical, (2 * side, 2 * side))
     low = np.concatenate([spectrum[:half, : half + 1], spectrum[-half:, : half + 1]])
-    down, across = (
-        np.sinc(aperture * f) * np.sinc(f / 2) for f in (scipy.fft.fftfreq(side), scipy.fft.rfftfreq(side))
-    )
+    down, across = (pixel_response(f, aperture) for f in (scipy.fft.fftfreq(side), scipy.fft.rfftfreq(side)))
     return np.asarray(low * down[:, None] * across[None, :])
 
 

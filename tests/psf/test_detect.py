@@ -9,7 +9,7 @@ import pytest
 from lfsynth.errors import InputError
 from psf.clipping import Clip
 from psf.coarse import Polarity
-from psf.detect import Detection, detect
+from psf.detect import Detection, _ground, detect
 from psf.grid_order import order_grid, turn_grid
 from psf.photograph import Bayer, Channel, Reading, read_photographs
 from psf.simulate import Exposure, Pose, expose, simulate_coverage
@@ -238,3 +238,12 @@ def test_real_photographs_at_all_wavelengths(shared_data: Path, wavelength: str)
             detect(plane.light, clipped=plane.clipped)
     else:
         assert detect(plane.light, clipped=plane.clipped).whole == found.whole
+
+
+def test_ground_that_the_blur_reaches_everywhere_is_refused() -> None:
+    """Between four disks there is room wherever there is between two, so that other checks come first."""
+    found = detect(photograph(), size=31)
+    with pytest.raises(
+        InputError, match=r"a\.png: there is no clean ground between the disks; use a smaller --size"
+    ):
+        _ground(photograph(), found.projection, found.grid, found.radius, 200.0, "a.png")
