@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfsynth.errors import InputError
+from psf.aliasing import aliased_light
 from psf.detect import Detection
 from psf.half_samples import HalfSamples
 from psf.mannan_langer import Weights
@@ -24,7 +25,7 @@ from psf.merit import centre_of_mass
 from psf.quality import MOST_OUTER_RING, Quality, expected_residual, outer_ring, refuse, shading_of
 from psf.radius import search_radius
 from psf.solve import Prior
-from psf.solved import Sharp, by_mannan_langer, regularised, seen_through
+from psf.solved import Sharp, Solved, by_mannan_langer, regularised, seen_through
 from psf.tiles import Tiles, cut_tiles
 from psf.weight import CANDIDATES, QUADRATIC, Candidate
 
@@ -219,7 +220,7 @@ def _estimate(detections: Sequence[Detection], size: int, options: Options) -> E
         solved.share,
         solved.weight,
         float(np.mean(radii)),
-        _quality(shots, radii, solved.system, solved.residual),
+        _quality(shots, radii, solved, through=options.sharp is not None),
     )
 
 
@@ -240,10 +241,17 @@ def _groups(tiles: Tiles, shots: int) -> list[NDArray[np.int64]]:
     return [order[first::count] for first in range(count)]
 
 
-def _quality(
-    shots: Sequence[Tiles], radii: Sequence[float], system: NDArray[np.float64], residual: float
-) -> Quality:
-    """The figures; those of several shots are means, counts are sums."""
+def _quality(shots: Sequence[Tiles], radii: Sequence[float], solved: Solved, *, through: bool) -> Quality:
+    """The figures; those of several shots are means, counts are sums.
+
+    Disks that are seen through another kernel are smooth, and nothing of them is reckoned to be folded back.
+    """
+    system = solved.system
+    aliased = 0.0
+    if not through:
+        aliased = float(
+            np.mean([aliased_light(t, radius, solved.fine) for t, radius in zip(shots, radii, strict=True)])
+        )
     detections = [tiles.detection for tiles in shots]
     scales = [
         float(np.mean(tiles.detection.projection.pixels_per_pitch(tiles.disks.astype(np.float64))))
@@ -254,7 +262,8 @@ def _quality(
         for radius, detection, scale in zip(radii, detections, scales, strict=True)
     ]
     return Quality(
-        residual_over_noise=math.sqrt(max(residual, 0.0)),
+        residual_over_noise=math.sqrt(max(solved.residual, 0.0) / (1 + aliased)),
+        aliasing=math.sqrt(aliased),
         outer_ring=outer_ring(system),
         shading=max(shading_of(tiles) for tiles in shots),
         contrast=float(np.mean([detection.contrast for detection in detections])),

@@ -38,8 +38,9 @@ class Quality:
 
     Attributes
     ----------
-    residual_over_noise : root of the mean square of the residual over the noise's standard deviation; 1 is perfect;
-        noise is taken to be `psf.tiles.LEAST_NOISE` at least
+    residual_over_noise : root of the mean square of the residual over that of noise and aliasing; 1 is perfect;
+        noise is taken to be `psf.tiles.LEAST_NOISE` of the contrast at least
+    aliasing : root of the mean square of what sampling folds back over the noise's, see `psf.aliasing`
     outer_ring : part of the kernel's light in its outermost pixels
     shading : root mean square over the disks of the light about them that the ground does not explain, of the contrast
     contrast : of the disks, see `psf.detect.Detection`
@@ -54,6 +55,7 @@ class Quality:
     """
 
     residual_over_noise: float
+    aliasing: float
     outer_ring: float
     shading: float
     contrast: float

@@ -26,6 +26,10 @@ LEAST_NOISE = 1e-3
 of few codes, is taken to have as much."""
 
 
+_QUARTERS = ((-0.25, -0.25), (-0.25, 0.25), (0.25, -0.25), (0.25, 0.25))
+"""Grids of whole pixels that together are one of half pixels, px down and across."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tiles:
     """Parts of a photograph about its disks.
@@ -77,20 +81,31 @@ class Tiles:
         undone. What the plain coverage of pixels folds back from beyond would be noise to a kernel that has no such
         frequencies: a twelfth of the noise's variance at 1 % noise.
         """
-        top, left = self.corners[index]
         total = np.zeros((self.side, self.side // 2 + 1), np.complex64)
-        for down, across in ((-0.25, -0.25), (-0.25, 0.25), (0.25, -0.25), (0.25, 0.25)):
-            drawn = render_disks(
-                self.detection.projection,
-                radius,
-                self.disks[index : index + 1],
-                top=float(top) + down,
-                left=float(left) + across,
-                shape=(self.side, self.side),
-                aperture=0.5 * self.aperture,
-            )
+        for down, across in _QUARTERS:
+            drawn = self._drawn(radius, index, down, across)
             total += scipy.fft.rfft2(drawn) * _phase(self.side, down, across, self.aperture)
         return total
+
+    def drawn_twice_as_fine(self, radius: float, index: int) -> NDArray[np.float32]:
+        """The sharp disk of a tile on a grid of half pixels, (2 T, 2 T), each half a pixel's side wide; 0 to 1."""
+        whole = np.empty((2 * self.side, 2 * self.side), np.float32)
+        for down, across in _QUARTERS:
+            whole[int(down > 0) :: 2, int(across > 0) :: 2] = self._drawn(radius, index, down, across)
+        return whole
+
+    def _drawn(self, radius: float, index: int, down: float, across: float) -> NDArray[np.float32]:
+        """The sharp disk of a tile on a grid so many px from the tile's, in pixels of half the side."""
+        top, left = self.corners[index]
+        return render_disks(
+            self.detection.projection,
+            radius,
+            self.disks[index : index + 1],
+            top=float(top) + down,
+            left=float(left) + across,
+            shape=(self.side, self.side),
+            aperture=0.5 * self.aperture,
+        )
 
 
 @lru_cache(maxsize=8)
