@@ -22,6 +22,7 @@ GROUND_FLOOR = {
     "lfsynth.errors",
     "lfsynth.transfer",
     "lfsynth.command_line",
+    "lfsynth.machine",
 }
 HEAVY = {"numba", "scipy", "torch", "cv2", "h5py", "joblib"}
 

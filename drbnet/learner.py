@@ -1,0 +1,241 @@
+"""What is trained in a stage, and what of it a checkpoint holds: network, optimiser, schedule, scaler, averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import RAdam
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from drbnet.choices import Autocast
+from drbnet.distributed import Processes
+from drbnet.initialisation import initialise
+from drbnet.losses import Distance, over_scales
+from drbnet.metrics import mean, psnr, to_unit
+from drbnet.models import MODELS
+from drbnet.models.drbnet import Scales, Terms
+from drbnet.options import Config
+from drbnet.random_state import seed_all
+from drbnet.schedule import factor
+from lfsynth.errors import InputError
+
+_DTYPES = {Autocast.BF16: torch.bfloat16, Autocast.FP16: torch.float16}
+
+
+class AllScales(nn.Module):
+    """A network's outputs at all scales as its ``forward``, which data-parallel training and compilers take.
+
+    A network without `scales` has the one of its output.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *views: Tensor) -> list[Tensor]:
+        """Outputs (N, 3, h, w) from coarse to fine, not clipped, of views (N, 3, H, W)."""
+        network: Any = self.network
+        return list(network.scales(*views)) if hasattr(network, "scales") else [network(*views)]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a step gave.
+
+    Attributes
+    ----------
+    terms : what each scale adds to the loss, from coarse to fine; the loss is their sum
+    psnr : dB, mean over the patches, of the clipped output at full resolution
+    """
+
+    terms: tuple[float, ...]
+    psnr: float
+
+
+class Learner:
+    """Trains a network in one stage.
+
+    Parameters
+    ----------
+    network : on its device; what it is trained to stays in it
+    config : options
+    processes : those that train together
+    learning_rate, epochs : of the stage
+    distance : the loss of one scale
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: Config,
+        processes: Processes,
+        *,
+        learning_rate: float,
+        epochs: int,
+        distance: Distance,
+    ) -> None:
+        self.network, self.config, self.processes, self.distance = network, config, processes, distance
+        device = processes.device
+        self.optimiser = RAdam(
+            network.parameters(),
+            lr=learning_rate,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+            decoupled_weight_decay=True,
+        )
+        self.schedule = LambdaLR(self.optimiser, lambda epoch: factor(epoch, epochs))
+        scaled = config.autocast is Autocast.FP16
+        self.scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self.average = (
+            AveragedModel(network, multi_avg_fn=_averaging(config.ema), use_buffers=True)
+            if config.ema
+            else None
+        )
+        trained: nn.Module = AllScales(network)
+        if config.compile:
+            trained.compile()
+        self.parallel = DistributedDataParallel(trained) if processes.world > 1 else None
+        self.trained: nn.Module = self.parallel or trained
+
+    @property
+    def best_known(self) -> nn.Module:
+        """The network that is validated and written: the averaged one where there is one."""
+        return self.network if self.average is None else self.average.module
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def gradients(self, inputs: Tensor, target: Tensor) -> Learned:
+        """Gradients of the mean loss of some patches, taken in `Config.accumulate` parts.
+
+        Parameters
+        ----------
+        inputs : (N, V, 3, p, p)
+        target : (N, 3, p, p)
+        """
+        self.trained.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        count = len(inputs)
+        parts = min(self.config.accumulate, count)
+        chunks = list(zip(inputs.tensor_split(parts), target.tensor_split(parts), strict=True))
+        terms: list[Tensor] = []
+        decibels: list[float] = []
+        for number, (some, wanted) in enumerate(chunks, 1):
+            last = number == len(chunks)
+            waits = self.parallel is not None and not last
+            with self.parallel.no_sync() if waits and self.parallel is not None else nullcontext():
+                outputs = self._outputs(some)
+                found = over_scales(
+                    outputs,
+                    wanted,
+                    self.distance,
+                    weights=self.config.scale_weights,
+                    scaling=self.config.target_scaling,
+                )
+                share = len(some) / count
+                scales = torch.stack(found) * share
+                torch.autograd.backward(self.scaler.scale(scales.sum()))
+            terms.append(scales.detach())
+            decibels += psnr(to_unit(outputs[-1].detach()), to_unit(wanted)).tolist()
+        return Learned(tuple(torch.stack(terms).sum(0).tolist()), mean(decibels))
+
+    def gradient_norm(self) -> float:
+        """Norm of the gradient, which is then clipped where the options say so."""
+        self.scaler.unscale_(self.optimiser)
+        most = self.config.clip or float("inf")
+        return float(nn.utils.clip_grad_norm_(self.network.parameters(), most))
+
+    def apply(self) -> None:
+        """One step of the optimiser; in fp16, the scaler leaves it out where the gradient overflowed."""
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def skip(self) -> None:
+        """No step: forget the gradients."""
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.scaler.is_enabled():
+            self.scaler.update()
+
+    def end_epoch(self) -> None:
+        """The schedule goes on by an epoch."""
+        self.schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, for a checkpoint."""
+        return {
+            "weights": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.network.load_state_dict(state["weights"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+    def _outputs(self, inputs: Tensor) -> Sequence[Tensor]:
+        device = self.processes.device.type
+        dtype = _DTYPES.get(self.config.autocast)
+        with torch.autocast(device, dtype=dtype) if dtype is not None else nullcontext():
+            outputs: Sequence[Tensor] = self.trained(*inputs.unbind(1))
+        return outputs
+
+
+def build_network(config: Config, device: torch.device) -> nn.Module:
+    """A new network, its weights drawn from the run's seed.
+
+    Raises
+    ------
+    InputError : where there is no such network, or it has no such options
+    """
+    if config.model not in MODELS:
+        raise InputError(
+            "--model", f"there is no network {config.model}", f"choose one of {', '.join(MODELS)}"
+        )
+    standard = Config()
+    options: dict[str, Any] = {}
+    if config.kernel_size != standard.kernel_size:
+        options["kernel_size"] = config.kernel_size
+    if config.scales != standard.scales:
+        options["scales"] = Scales(config.scales)
+    if config.terms != standard.terms:
+        unknown = set(config.terms) - {"image", "filtered", "residual"}
+        if unknown:
+            raise InputError(
+                "--terms", f"there is no term {min(unknown)}", "give some of image,filtered,residual"
+            )
+        options["terms"] = Terms(**{name: name in config.terms for name in standard.terms})
+    seed_all(config.seed)
+    try:
+        network: Any = MODELS[config.model](**options)
+    except TypeError:
+        raise InputError("--model", f"{config.model} has no {', '.join(options)}", "leave that out") from None
+    except ValueError as error:
+        raise InputError("--model", str(error), "correct its options") from error
+    initialise(network, config.initialisation)
+    memory = torch.channels_last if config.channels_last else torch.contiguous_format
+    placed: nn.Module = network.to(device, memory_format=memory)
+    return placed
+
+
+def _averaging(decay: float) -> Callable[..., None]:
+    average: Any = get_ema_multi_avg_fn
+    update: Callable[..., None] = average(decay)
+    return update
