@@ -161,7 +161,11 @@ def light_field(arguments: argparse.Namespace) -> None:
         "\n| d - s | spots' period | off | score | residual / noise | noise / contrast |\n|---|---|---|---|---|---|"
     )
     for spacing in (2, 3, 4, 5, -2, -3, -4, -5):
-        found = light_field_kernel(spacing, 0.4, facts.radius, facts, spacing + 10)
+        try:
+            found = light_field_kernel(spacing, 0.4, facts.radius, facts, spacing + 10)
+        except InputError as error:
+            print(f"| {spacing} | refused: {error.fault} | | | | |", flush=True)
+            continue
         lattice = find_lattice(found.system)
         period = lattice.period or math.nan
         quality = found.quality

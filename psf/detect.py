@@ -300,6 +300,9 @@ def _noise(normal: NDArray[np.float32], clean: NDArray[np.bool_], block: int) ->
     """Standard deviation of the noise on blocks of clean ground."""
     at = block * np.argwhere(clean)
     at = at[:: max(1, len(at) // _NOISE_SAMPLES)]
+    # Where there are few blocks, more of each one's rows.
+    lines = min(block, max(1, _NOISE_SAMPLES // max(1, len(at))))
+    at = np.concatenate([at + (line * block // lines, 0) for line in range(lines)])
     found = 0.0
     for apart in _NOISE_APART:
         there = (at[:, 1] + apart) // block
