@@ -302,7 +302,8 @@ def _noise(normal: NDArray[np.float32], clean: NDArray[np.bool_], block: int) ->
     at = at[:: max(1, len(at) // _NOISE_SAMPLES)]
     # Where there are few blocks, more of each one's rows.
     lines = min(block, max(1, _NOISE_SAMPLES // max(1, len(at))))
-    at = np.concatenate([at + (line * block // lines, 0) for line in range(lines)])
+    below = np.array([[line * block // lines, 0] for line in range(lines)])
+    at = (at[None] + below[:, None]).reshape(-1, 2)
     found = 0.0
     for apart in _NOISE_APART:
         there = (at[:, 1] + apart) // block
