@@ -7,7 +7,7 @@
 
 Each run is a process of its own, the two forms in turns. Peak memory is the process's largest resident size less
 what it was with the weights and pictures made. Times are medians: on the clock, and CPU seconds of all threads (of a
-busy machine, only those of one thread are comparable, for waiting threads spin).
+busy machine they are comparable with OMP_WAIT_POLICY=passive in the environment, for waiting threads spin otherwise).
 """
 
 from __future__ import annotations

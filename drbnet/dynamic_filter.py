@@ -7,7 +7,7 @@ kernels are used as they are (no softmax, no normalisation). Sums are made in fl
 the wider one of the two tensors' dtypes.
 
 `dynamic_filter` is an operator of torch's (`drbnet::dynamic_filter`): on the CPU all taps are summed in one
-pass by Numba, elsewhere by `plain_filter`, which is also what an export of the network contains.
+pass by Numba, elsewhere by `plain_filter`. An export of the network contains `unfolded_filter`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def filter_padded(padded: Tensor, kernels: Tensor) -> Tensor:
     """`dynamic_filter` of an image that already has its margins: (N, C, H + k - 1, W + k - 1)."""
     _check(padded, kernels)
     if torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export():
-        return plain_filter(padded, kernels)
+        return unfolded_filter(padded, kernels)
     filtered: Tensor = _operator(padded, kernels)
     return filtered
 
@@ -79,6 +79,23 @@ def plain_filter(padded: Tensor, kernels: Tensor) -> Tensor:
         row, column = divmod(tap, side)
         shifted = wide[:, :, row : row + height, column : column + width]
         total = torch.addcmul(total, shifted, kernels[:, tap : tap + 1].to(exact))
+    return total.to(torch.promote_types(padded.dtype, kernels.dtype))
+
+
+def unfolded_filter(padded: Tensor, kernels: Tensor) -> Tensor:
+    """`filter_padded` in a handful of operations, whatever the number of taps: what a graph of the network is short by.
+
+    It takes the memory of the unfolded image, twice: 8 C k * k bytes a pixel in float32.
+    """
+    side = kernel_side(kernels)
+    number, channels = padded.shape[:2]
+    height, width = kernels.shape[2:]
+    exact = _exact(padded, kernels)
+    taps = torch.eye(side * side, dtype=exact, device=padded.device).view(side * side, 1, side, side)
+    # Each tap is a convolution with a single 1.
+    shifted = functional.conv2d(padded.to(exact).reshape(number * channels, 1, *padded.shape[2:]), taps)
+    shifted = shifted.reshape(number, channels, side * side, height, width)
+    total = (shifted * kernels.to(exact)[:, None]).sum(2)
     return total.to(torch.promote_types(padded.dtype, kernels.dtype))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from drbnet.convolution import Convolution, weight_gradient
+from drbnet import convolution
 from drbnet.models import MODELS, drbnet
 from drbnet.models.drbnet import DRBNet, Scales, Terms
 
@@ -168,55 +169,57 @@ def test_dual_equals_the_plain_form(plain: ModuleType) -> None:
         assert relative_error(model(*views), model(views[0], views[2], views[1])) > 1e-3
 
 
-def test_gradients_equal_the_plain_forms(pair: tuple[DRBNet, torch.nn.Module]) -> None:
-    """Of every parameter, by the loss of training; both forms agree with float64 to some 1e-5."""
-    model, reference = pair
-    image, target = picture(48, 56, number=2), picture(48, 56, seed=5, number=2)
-
-    def gradients(owner: torch.nn.Module, outputs: list[Tensor]) -> dict[str, Tensor]:
-        losses = [
-            (output - torch.nn.functional.avg_pool2d(target, 48 // output.shape[2])).square().mean()
-            for output in outputs
-        ]
-        named = dict(owner.named_parameters())
-        return dict(zip(named, torch.autograd.grad(sum(losses), list(named.values())), strict=True))
-
-    found, truths = gradients(model, model.scales(image)), gradients(reference, reference(image))
-    assert found.keys() == truths.keys()
-    assert max(relative_error(found[name], truth) for name, truth in truths.items()) < 2e-4
-
-
-def test_weight_gradients_by_products() -> None:
-    rng = torch.Generator().manual_seed(3)
-    for number, before, after, height, width in (
-        (2, 16, 24, 13, 17),
-        (1, 16, 16, 5, 3000),
-        (1, 32, 16, 1, 1),
-    ):
-        x, slopes = (
-            torch.randn((number, channels, height, width), generator=rng, dtype=torch.float64).contiguous(
-                memory_format=torch.channels_last
-            )
-            for channels in (before, after)
-        )
-        truth = torch.nn.grad.conv2d_weight(x, (after, before, 3, 3), slopes, padding=1)
-        torch.testing.assert_close(weight_gradient(x, slopes), truth, rtol=1e-11, atol=1e-11)
-
-
-@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
-def test_convolution_is_torchs_own_whatever_the_cpu(capability: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    torch.manual_seed(4)
-    mine, theirs = Convolution(16, 24), torch.nn.Conv2d(16, 24, 3, padding=1)
-    theirs.load_state_dict(mine.state_dict())
-    x = torch.randn(2, 16, 9, 11).contiguous(memory_format=torch.channels_last).requires_grad_()
-    slopes = torch.randn(2, 24, 9, 11)
-    results = [
-        torch.autograd.grad(layer(x), (x, *layer.parameters()), slopes, retain_graph=True)
-        for layer in (mine, theirs)
+def gradients(owner: torch.nn.Module, outputs: list[Tensor], target: Tensor) -> dict[str, Tensor]:
+    """Of every parameter, by a loss at all scales."""
+    height = target.shape[2]
+    losses = [
+        (output - torch.nn.functional.avg_pool2d(target, height // output.shape[2])).square().mean()
+        for output in outputs
     ]
-    torch.testing.assert_close(mine(x), theirs(x), rtol=0, atol=1e-6)
-    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-4)
+    named = dict(owner.named_parameters())
+    return dict(zip(named, torch.autograd.grad(sum(losses), list(named.values())), strict=True))
+
+
+def in_float64(reference: torch.nn.Module, image: Tensor, target: Tensor) -> dict[str, Tensor]:
+    exact = copy.deepcopy(reference).double()
+    return gradients(exact, exact(image.double()), target.double())
+
+
+def smooth(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy with activations whose slope has no jump."""
+    model = copy.deepcopy(model)
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, torch.nn.LeakyReLU):
+                module.add_module(name, torch.nn.SiLU())
+    return model
+
+
+def test_gradients_are_exact(pair: tuple[DRBNet, torch.nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every parameter, against the plain form in float64, with a smooth activation in LeakyReLU's place.
+
+    LeakyReLU's slope jumps at zero: of ten million activations a few lie within rounding of it and fall on another
+    side in each form. With weights 1.6 times those of the start, the plain form's float32 gradients are off float64
+    by 3e-4 with one such flip and this one's by 1e-3 with three; with 2.3 times, both by 7e-3 with a dozen.
+    """
+    monkeypatch.setattr(convolution, "FEWEST_PIXELS", 1)
+    model, reference = (smooth(one) for one in pair)
+    assert isinstance(model, DRBNet)
+    image, target = picture(16, 24), picture(16, 24, seed=5)
+    truths = in_float64(reference, image, target)
+    found = gradients(model, model.scales(image), target)
+    assert found.keys() == truths.keys()
+    assert max(relative_error(found[name].double(), truth) for name, truth in truths.items()) < 2e-5
+
+
+def test_gradients_through_leaky_activations(pair: tuple[DRBNet, torch.nn.Module]) -> None:
+    """Against float64 in root mean square, which a few activations on the other side of zero hardly change."""
+    model, reference = pair
+    image, target = picture(16, 24), picture(16, 24, seed=5)
+    truths = in_float64(reference, image, target)
+    found = gradients(model, model.scales(image), target)
+    errors = [float((found[name].double() - truth).norm() / truth.norm()) for name, truth in truths.items()]
+    assert max(errors) < 5e-3
 
 
 @pytest.mark.parametrize("size", [(61, 77), (1, 1), (8, 9), (40, 48)])

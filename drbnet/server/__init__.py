@@ -1,0 +1,1 @@
+"""A local page that deblurs photographs: what `drbnet.serve` serves."""
