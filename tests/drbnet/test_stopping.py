@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,6 +20,15 @@ def test_a_signal_is_taken_note_of(number: int) -> None:
     assert signal.getsignal(number) == before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a program's start from a terminal has; one from a script's background ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_ends_at_once() -> None:
     with Stopping() as stopping:
         os.kill(os.getpid(), signal.SIGINT)
