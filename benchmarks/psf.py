@@ -6,7 +6,7 @@ Photographs are those of `psf.simulate`, whose renderer the estimator does not s
 144 px radius with a pitch of 480, tilted and rotated by the seed, 15 % vignetting, contrast 0.75 of full scale, noise
 as a fraction of full scale. An entry is the normalised cross-correlation / relative L2 / error of the FWHM in px of
 the system's kernel of 77 x 77 px, means over the seeds. The spots of the light fields are Gaussians of sigma 0.5 px,
-137 of them; the coded aperture is a mask of 7 x 7 cells. Ratios are to an earlier prototype's L2 on its own
+137 of them; the coded aperture is a mask of 7 x 7 cells. Ratios are to an earlier estimator's L2 on its own
 simulator, whose spots and masks are not known.
 
 Times are CPU seconds of one thread in a process of its own, from the PNG file to the kernel with radius, error bar and
@@ -71,7 +71,7 @@ MASK = np.array(
 )
 """Of the coded aperture."""
 
-PROTOTYPE = {
+BASELINE = {
     "airy": (0.018, 0.020, 0.025),
     "pillbox 3": (0.055, 0.055, 0.054),
     "pillbox 5": (0.039, 0.045, 0.060),
@@ -86,9 +86,9 @@ PROTOTYPE = {
     "light field 3": (0.118, 0.210, 0.574),
     "light field 5": (0.131, 0.178, 0.245),
 }
-"""Relative L2 of an earlier prototype at noise 0.005, 0.01, 0.02."""
+"""Relative L2 of an earlier estimator at noise 0.005, 0.01, 0.02."""
 
-PROTOTYPE_NOISE = (0.005, 0.01, 0.02)
+BASELINE_NOISE = (0.005, 0.01, 0.02)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def kernel_and_truth(name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
 def table(arguments: argparse.Namespace) -> None:
     """Print the table of kernels and noises."""
     noises = arguments.noise
-    print("| kernel | " + " | ".join(f"{noise:.1%}" for noise in noises) + " | L2 / prototype's |")
+    print("| kernel | " + " | ".join(f"{noise:.1%}" for noise in noises) + " | L2 / baseline's |")
     print("|---|" + "---|" * (len(noises) + 1))
     ratios, worse = [], []
     for name in arguments.kernels:
@@ -173,8 +173,8 @@ def table(arguments: argparse.Namespace) -> None:
         mean = entries.mean(axis=0)
         own = []
         for noise, entry in zip(noises, mean, strict=True):
-            if noise in PROTOTYPE_NOISE:
-                ratio = entry[1] / PROTOTYPE[name][PROTOTYPE_NOISE.index(noise)]
+            if noise in BASELINE_NOISE:
+                ratio = entry[1] / BASELINE[name][BASELINE_NOISE.index(noise)]
                 own.append(ratio)
                 if ratio > 1:
                     worse.append(f"{name} at {noise:.1%}")
@@ -185,7 +185,7 @@ def table(arguments: argparse.Namespace) -> None:
         )
     if ratios:
         print(
-            f"\nmean of L2 / prototype's: {np.mean(ratios):.3f}; worse than it: {', '.join(worse) or 'none'}"
+            f"\nmean of L2 / baseline's: {np.mean(ratios):.3f}; worse than it: {', '.join(worse) or 'none'}"
         )
 
 
@@ -308,9 +308,9 @@ def main() -> None:
     parser.add_argument("--rows", default="table,small,speed", type=lambda text: text.split(","))
     parser.add_argument("--seeds", default=3, type=int)
     parser.add_argument(
-        "--noise", default=list(PROTOTYPE_NOISE), type=lambda text: [float(part) for part in text.split(",")]
+        "--noise", default=list(BASELINE_NOISE), type=lambda text: [float(part) for part in text.split(",")]
     )
-    parser.add_argument("--kernels", default=list(PROTOTYPE), type=lambda text: text.split(","))
+    parser.add_argument("--kernels", default=list(BASELINE), type=lambda text: text.split(","))
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child is not None:
