@@ -1,11 +1,10 @@
-"""The application served in this process with a network that is a stand-in, and a real browser where there is one."""
+"""The application served in this process with a network that is a stand-in."""
 
 from __future__ import annotations
 
 import http.client
 import io
 import json
-import shutil
 import socket
 import threading
 import time
@@ -31,19 +30,6 @@ from drbnet.server.running import Server
 
 PATIENCE = 30.0
 """Seconds until something is taken to hang."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Without them a browser without a network tries for long to reach its maker.
-QUIET = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 
 
 class Inverting:
@@ -215,70 +201,3 @@ def png(picture: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-class Browser:
-    """A headless Chromium with one page."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def size(self, width: int, height: int) -> None:
-        """Of the window's inside, px."""
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-
-    def open(self, url: str) -> None:
-        self.driver.get("about:blank")
-        self.errors()
-        self.driver.get(url)
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        """The value of a script."""
-        return self.driver.execute_script(script, *arguments)
-
-    def until(self, condition: str) -> None:
-        """Wait for an expression to be true."""
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        WebDriverWait(self.driver, 20, 0.02).until(
-            lambda _: self.run(f"return Boolean({condition})"), condition
-        )
-
-    def keys(self, *keys: str) -> None:
-        """Press keys, at what has the focus."""
-        self.driver.switch_to.active_element.send_keys(*keys)
-
-    def errors(self) -> list[str]:
-        """What the browser has complained about since."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Started once."""
-    webdriver = pytest.importorskip(
-        "selenium.webdriver", reason="selenium is not installed: see the extra browser"
-    )
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no Chromium with its chromedriver: install Debian's chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
-        yield Browser(made)
-    finally:
-        made.quit()
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    """A window of the usual size."""
-    chromium.size(1280, 900)
-    yield chromium
-    chromium.driver.get("about:blank")

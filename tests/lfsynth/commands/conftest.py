@@ -1,8 +1,8 @@
 """The command line, run in this process."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,30 +11,10 @@ from lfsynth.lightfield import LightField
 from lfsynth.pictures import write
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(running: Callable[..., Any]) -> Callable[..., Any]:
     """Run ``lfsynth`` with arguments."""
-
-    def run(*arguments: object) -> Ended:
-        with pytest.raises(SystemExit) as raised:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert isinstance(raised.value.code, int)
-        return Ended(raised.value.code, captured.out, captured.err)
-
-    return run
+    return running(main)
 
 
 @pytest.fixture
