@@ -88,6 +88,9 @@ _PNG_KEPT = frozenset(
     {b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME"}
 )
 
+LARGEST_PROFILE = 16 << 20
+"""Bytes of a colour profile; those of cameras and printers have some MiB at most."""
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -149,12 +152,29 @@ def of_png(data: bytes) -> Metadata:
         if kind == b"eXIf":
             exif = body.removeprefix(_EXIF)
         elif kind == b"iCCP":
-            icc = zlib.decompress(body[body.index(b"\0") + 2 :])
+            icc = png_profile(body)
         elif kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0\0\0"):
             xmp = body[len(b"XML:com.adobe.xmp\0\0\0") :].split(b"\0", 2)[2]
         elif kind in _PNG_KEPT:
             own.append((kind, body))
     return Metadata(exif, icc, xmp, tuple(own))
+
+
+def png_profile(chunk: bytes) -> bytes:
+    """The profile of an iCCP chunk.
+
+    Raises
+    ------
+    ValueError : where it is longer than `LARGEST_PROFILE`, or cut short
+    zlib.error : where it is damaged
+    """
+    stream = zlib.decompressobj()
+    profile = stream.decompress(chunk[chunk.index(b"\0") + 2 :], LARGEST_PROFILE)
+    if stream.unconsumed_tail:
+        raise ValueError(f"a colour profile of more than {LARGEST_PROFILE >> 20} MiB")
+    if not stream.eof:
+        raise ValueError("a colour profile that is cut short")
+    return profile
 
 
 def of_tiff(data: bytes) -> Metadata:

@@ -18,12 +18,10 @@ import zlib
 from dataclasses import dataclass
 
 from drbnet.photographs import Format
-from drbnet.picture_metadata import PNG_SIGNATURE
+from drbnet.picture_metadata import LARGEST_PROFILE, PNG_SIGNATURE
 from drbnet.server.blobs import Blob
 from drbnet.server.refusals import Refused
 
-LARGEST_PROFILE = 16 << 20
-"""Bytes; those of printers have a few million."""
 MOST_SCANS = 200
 """Of a progressive JPEG; encoders write about ten, and each costs a pass over all pixels."""
 MOST_SAMPLES = 4

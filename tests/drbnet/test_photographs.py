@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from drbnet import picture_metadata
 from drbnet.photographs import Format, Photograph, encode_photograph, read_photograph, write_photograph
-from drbnet.picture_metadata import Metadata
+from drbnet.picture_metadata import LARGEST_PROFILE, Metadata
 from lfsynth.errors import InputError
 
 HEIGHT, WIDTH = 24, 34
@@ -287,9 +287,17 @@ def test_floats_are_refused(tmp_path: Path) -> None:
         read_photograph(path)
 
 
-def test_damaged_metadata(tmp_path: Path) -> None:
-    path = png(tmp_path / "a.png", pixels(3, 8), (b"iCCP", b"a name\0\0no stream"))
-    with pytest.raises(InputError, match="its metadata are damaged"):
+@pytest.mark.parametrize(
+    ("stream", "fault"),
+    [
+        (b"no stream", "its metadata are damaged"),
+        (zlib.compress(bytes(LARGEST_PROFILE + 1)), "a colour profile of more than 16 MiB"),
+        (zlib.compress(bytes(range(256)))[:-9], "a colour profile that is cut short"),
+    ],
+)
+def test_damaged_metadata(tmp_path: Path, stream: bytes, fault: str) -> None:
+    path = png(tmp_path / "a.png", pixels(3, 8), (b"iCCP", b"a name\0\0" + stream))
+    with pytest.raises(InputError, match=fault):
         read_photograph(path)
 
 
