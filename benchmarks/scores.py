@@ -35,10 +35,9 @@ from drbnet.bootstrap import estimate
 from drbnet.datasets import Pair, Split, find
 from drbnet.deblurring import Deblurrer
 from drbnet.lpips import Lpips, heads_file, load_lpips
-from drbnet.models.drbnet import DRBNet, Scales, Terms
+from drbnet.models.drbnet import Architecture, DRBNet, Scales, Terms
 from drbnet.protocols import PROTOCOLS
 from drbnet.scoring import Row, Scorer
-from drbnet.weights import Architecture
 
 CPU = torch.device("cpu")
 Integers = NDArray[np.int64]

@@ -172,6 +172,14 @@ def apply(
     return patches[:-1], patches[-1]
 
 
+def apply_to_lengths(drawn: Draw, lengths: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The patch of a map of lengths in the picture's pixels, which shrink with it; colours are nothing to it.
+
+    lengths : its drawn region, (h, w, 1) float32
+    """
+    return _scaled(lengths, drawn) * np.float32(drawn.y.scaled / drawn.y.size)
+
+
 def _with_noise(rng: np.random.Generator, view: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     noisy = rng.standard_normal(view.shape, np.float32) * np.float32(sigma)
     noisy += view
@@ -185,10 +193,11 @@ def _grey(view: NDArray[np.float32]) -> NDArray[np.float32]:
 def _scaled(region: NDArray[np.float32], drawn: Draw) -> NDArray[np.float32]:
     if drawn.y.size == drawn.y.scaled and drawn.x.size == drawn.x.scaled:
         return region
+    channels = region.shape[2]
     rows = _area_means(region.reshape(region.shape[0], -1), drawn.y)
-    columns = np.ascontiguousarray(rows.reshape(drawn.y.patch, -1, 3).transpose(1, 0, 2))
+    columns = np.ascontiguousarray(rows.reshape(drawn.y.patch, -1, channels).transpose(1, 0, 2))
     means = _area_means(columns.reshape(columns.shape[0], -1), drawn.x)
-    return means.reshape(drawn.x.patch, drawn.y.patch, 3).transpose(1, 0, 2)
+    return means.reshape(drawn.x.patch, drawn.y.patch, channels).transpose(1, 0, 2)
 
 
 def _area_means(lines: NDArray[np.float32], axis: Axis) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ class Initialisation(Enum):
     """How the convolutions' weights begin."""
 
     TORCH = "torch"
-    """As torch has it: Kaiming's uniform with a = sqrt(5), biases uniform."""
+    """As torch has it: Kaiming's uniform with a = sqrt(5), biases uniform; IFAN and AIFNet have their own."""
     KAIMING = "kaiming"
     """Kaiming's normal for the LeakyReLU's slope of 0.1, biases 0."""
     XAVIER = "xavier"

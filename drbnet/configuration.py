@@ -103,9 +103,9 @@ def differences(then: Config, now: Config, *, finetuning: bool) -> list[str]:
     """
     found = []
     for one in fields(Config):
-        free = one.metadata["may_change"] or (
-            not finetuning and (one.metadata["group"] == STAGE_2 or one.name == "finetune_layout")
-        )
+        # How VGG-19 is used is said once for both stages.
+        later = one.name == "finetune_layout" or (one.metadata["group"] == STAGE_2 and not then.vgg)
+        free = one.metadata["may_change"] or (later and not finetuning)
         old, new = getattr(then, one.name), getattr(now, one.name)
         if not free and old != new:
             found.append(f"--{dashed(one.name)} {_plain(old)} (now {_plain(new)})")
@@ -144,11 +144,19 @@ def _check_together(config: Config) -> None:
     for low, high in (("noise_least", "noise_most"), ("scale_least", "scale_most")):
         if getattr(config, low) > getattr(config, high):
             raise InputError(f"--{dashed(low)}", f"it is more than --{dashed(high)}", "give a smaller one")
-    if config.finetune is not None and config.finetune_vgg and config.patch < LEAST_VGG_PATCH:
+    if config.mix is not None and config.data is None:
+        raise InputError("--mix", "there is no stage 1 to mix it into", "give --data too")
+    if needs_vgg19(config) and config.patch < LEAST_VGG_PATCH:
         fault = f"{config.patch} px is too small for VGG-19's features at 1/8"
         raise InputError("--patch", fault, f"give at least {LEAST_VGG_PATCH}")
     if config.finetune is not None and config.finetune_vgg == 0 and config.finetune_l1 == 0:
         raise InputError("--finetune-vgg", "it and --finetune-l1 are both 0", "give one of them a weight")
+
+
+def needs_vgg19(config: Config) -> bool:
+    """Whether one of its stages takes VGG-19's features."""
+    first, second = config.data is not None, config.finetune is not None
+    return bool((first and config.vgg) or (second and config.finetune_vgg))
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -12,15 +12,27 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from drbnet.layouts import Layout, find_in_layout, find_listed, layout_of
-from drbnet.pairing import Finding, Pair, Split, name_below, pictures_below, same_names
+from drbnet.pairing import Finding, Pair, Split, same_names
 from lfsynth.errors import InputError
+from lfsynth.pairing import name_below, pictures_below
 
-__all__ = ["Layout", "Pair", "Pairs", "Reason", "Skipped", "Split", "files_of", "find", "find_folders"]
+__all__ = [
+    "Layout",
+    "Pair",
+    "Pairs",
+    "Reason",
+    "Skipped",
+    "Split",
+    "files_of",
+    "find",
+    "find_folders",
+    "mixed",
+]
 
 NAMED = 3
 """So many files at most are named where more are at fault."""
@@ -150,6 +162,16 @@ def find_folders(inputs: Path, targets: Path | None, *, exclude: Path | None = N
         raise InputError(targets, "is the folder of the inputs itself", "name that of the targets")
     root = Path(os.path.commonpath([inputs.absolute(), targets.absolute()]))
     return _collect(root, Layout.FOLDERS, None, same_names(root, inputs, targets), exclude)
+
+
+def mixed(some: Pairs, others: Pairs, *, repeats: int) -> Pairs:
+    """The pairs of two datasets as one, those of the second that many times; names are below a folder of both."""
+    root = Path(os.path.commonpath([some.root.absolute(), others.root.absolute()]))
+    first, second = (
+        tuple(replace(pair, name=name_below(root, pair.inputs[0])) for pair in found.pairs)
+        for found in (some, others)
+    )
+    return replace(some, root=root, pairs=first + second * repeats, skipped=())
 
 
 def _collect(

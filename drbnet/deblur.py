@@ -146,7 +146,8 @@ class Shown:
     "--margin",
     type=click.IntRange(0),
     metavar="PX",
-    help="That tiles lose at their edges; less than 144 is faster, and seams may show.  [default: 144]",
+    help="That tiles lose at their edges; less is faster, and seams may show.  [default: as far as the network "
+    "looks, 144 for DRBNet]",
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(
@@ -181,7 +182,6 @@ def cli(
     from drbnet.deblur_job import Job, Views, plan, run
     from drbnet.deblurring import Deblurrer, Output
     from drbnet.photographs import Format
-    from drbnet.tiling import MARGIN
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -194,7 +194,7 @@ def cli(
         autocast=Autocast(autocast),
         memory=None if memory is None else int(memory * 1e9),
         tile=tile,
-        margin=MARGIN if margin is None else margin,
+        margin=margin,
     )
     if deblurrer.architecture.dual and views is None:
         raise InputError(

@@ -257,7 +257,7 @@ def _recipe(job: Job, task: Task) -> dict[str, Any]:
         "sources": [list(one) for one in sources],
         "weights": deblurrer.digest,
         "autocast": deblurrer.autocast.value,
-        "margin": deblurrer.margin,
+        "margin": deblurrer.used_margin,
         **({} if task.is_video else asdict(job.output)),
     }
 

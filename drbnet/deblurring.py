@@ -13,17 +13,16 @@ import torch
 from torch import nn
 
 from drbnet.choices import Autocast, Device
+from drbnet.models.architecture import Architecture
 from drbnet.photographs import Format, Photograph, encode_photograph, read_photograph
-from drbnet.tiling import MARGIN, Codes, Progress, Tiling, whole_or_tiled
-from drbnet.weights import Architecture, chosen_device, load_network
+from drbnet.tiling import TAPER, Codes, Progress, Tiling, whole_or_tiled
+from drbnet.weights import chosen_device, load_network
 from lfsynth.errors import InputError
 from lfsynth.machine import free_memory
 from lfsynth.pictures import write_bytes_atomic
 
-BYTES_A_PIXEL = 720
-"""That DRBNet takes beyond its weights on the CPU, 710 measured at 768 x 768, rounded up."""
-CUDA_BYTES_A_PIXEL = 1000
-"""With room for what cuDNN takes to work with; where it is too little, smaller tiles are tried."""
+CUDA_ROOM = 1000 / 720
+"""What cuDNN takes to work with, as a factor to the CPU's memory; where it is too little, smaller tiles are tried."""
 USUAL_MEMORY = 1400 << 20
 """Bytes for a tile on the CPU where nothing else is asked for: a picture of 24 megapixels then takes less than 2.5 GB
 in all, and much larger tiles are little faster."""
@@ -45,7 +44,7 @@ class Deblurrer:
     device, autocast : where the arithmetic is done, and how precisely
     memory : bytes that a tile may take; None: chosen from what is free
     tile : side of tiles with their margins, px; None: by memory
-    margin : px of tiles that are thrown away, see `Tiling`
+    margin : px of tiles that are thrown away, see `Tiling`; None: as far as the network looks
     """
 
     network: nn.Module
@@ -55,7 +54,7 @@ class Deblurrer:
     autocast: Autocast = Autocast.NONE
     memory: int | None = None
     tile: int | None = None
-    margin: int = MARGIN
+    margin: int | None = None
 
     @classmethod
     def load(
@@ -66,7 +65,7 @@ class Deblurrer:
         autocast: Autocast = Autocast.NONE,
         memory: int | None = None,
         tile: int | None = None,
-        margin: int = MARGIN,
+        margin: int | None = None,
     ) -> Deblurrer:
         """The network of a file of weights, see `drbnet.weights.load_network`.
 
@@ -75,24 +74,38 @@ class Deblurrer:
         InputError : where the weights cannot be used, there is no such device, or tile and margin make no tiling
         """
         place = chosen_device(device)
-        if tile is not None:
-            try:
-                Tiling(tile, margin)
-            except ValueError as error:
-                raise InputError("--tile", str(error), "choose another") from None
         network, architecture = load_network(weights, place)
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-        return cls(network, architecture, digest, place, autocast, memory, tile, margin)
+        made = cls(network, architecture, digest, place, autocast, memory, tile, margin)
+        try:
+            made.tiling()
+        except ValueError as error:
+            raise InputError("--tile", str(error), "choose another") from None
+        return made
+
+    @property
+    def used_margin(self) -> int:
+        """How many px of tiles are thrown away."""
+        return self.architecture.margin if self.margin is None else self.margin
+
+    @property
+    def bytes_a_pixel(self) -> float:
+        """That the network takes on its device, beyond its weights."""
+        each = self.architecture.bytes_a_pixel
+        return each * CUDA_ROOM if self.device.type == "cuda" else each
 
     def tiling(self) -> Tiling:
         """How a picture is cut, with the memory that is free now."""
+        margin, multiple = self.used_margin, self.architecture.multiple
         if self.tile is not None:
-            return Tiling(self.tile, self.margin)
-        if self.device.type == "cuda":
-            free = self.memory or int(SHARE * torch.cuda.mem_get_info(self.device)[0])
-            return Tiling.of_memory(free, CUDA_BYTES_A_PIXEL, margin=self.margin)
-        free = self.memory or min(USUAL_MEMORY, int(SHARE * free_memory()))
-        return Tiling.of_memory(free, BYTES_A_PIXEL, margin=self.margin)
+            return Tiling(self.tile, margin, max(TAPER, multiple), multiple)
+        if self.memory is not None:
+            free = self.memory
+        elif self.device.type == "cuda":
+            free = int(SHARE * torch.cuda.mem_get_info(self.device)[0])
+        else:
+            free = min(USUAL_MEMORY, int(SHARE * free_memory()))
+        return Tiling.of_memory(free, self.bytes_a_pixel, margin=margin, multiple=multiple)
 
     def __call__(self, views: Sequence[Codes], progress: Progress | None = None) -> Codes:
         """Deblurred picture (H, W, 3) of views (H, W, 3) uint8 or uint16, see `whole_or_tiled`."""

@@ -11,12 +11,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from drbnet.pairing import Finding, Pair, Split, name_below, pictures_below
+from drbnet.pairing import Finding, Pair, Split
 from lfsynth.errors import InputError
-
-FARTHEST = 2
-"""Largest difference between the numbers in the names of a DPDD source and its target: in the published lists
-it is -1 or +1, and +2 for two pairs."""
+from lfsynth.pairing import FARTHEST, name_below, pictures_below
 
 VIEWS = "CRL"
 """Combined, right and left view of a dual-pixel sensor, in the order that networks take them."""

@@ -23,29 +23,24 @@ What has no partner, or more than one, is a fault that names it, and is never gu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from drbnet.dual_pixel import dpdd_folders, find_dpdd, find_pixeldp, with_views
-from drbnet.pairing import (
-    Finding,
-    Key,
-    Pair,
-    Split,
-    matched,
-    name_below,
-    pictures_below,
-    same_name,
-    same_names,
-)
+from drbnet.pairing import Finding, Pair, Split, matched, same_names
 from lfsynth.errors import InputError
 from lfsynth.lfdof import Dataset
+from lfsynth.pairing import (
+    are_folders,
+    name_below,
+    names_an_aperture,
+    pictures_below,
+    same_name,
+    scene_of,
+    targets_beside,
+)
 from lfsynth.pictures import is_picture
-
-TARGETS = ("ground_truth", "target")
-"""Names of a folder of targets beside a folder ``input``."""
 
 
 class Layout(Enum):
@@ -68,17 +63,17 @@ def layout_of(root: Path) -> Layout:
         If there are those of none, or of more than one.
     """
     fit = []
-    if any((Dataset(root).split_folder(s.value) / "input").is_dir() for s in Split) or _are_folders(
+    if any((Dataset(root).split_folder(s.value) / "input").is_dir() for s in Split) or are_folders(
         root, "input", "ground_truth"
     ):
         fit.append(Layout.LFDOF)
     places = list(dpdd_folders(root, None))
     if places:
         fit.append(Layout.DPDD if any(targets.is_dir() for _, targets in places) else Layout.PIXELDP)
-    if _are_folders(root, "source", "target"):
+    if are_folders(root, "source", "target"):
         fit.append(Layout.REALDOF)
-    if _are_folders(root, "input", "target"):
-        named_as_lfdof = any(_APERTURE.search(path.stem) for path in pictures_below(root / "input"))
+    if are_folders(root, "input", "target"):
+        named_as_lfdof = any(names_an_aperture(path) for path in pictures_below(root / "input"))
         fit.append(Layout.LFDOF if named_as_lfdof else Layout.FOLDERS)
     if not fit and any(is_picture(path) and path.is_file() for path in root.iterdir()):
         fit.append(Layout.CUHK)
@@ -152,23 +147,6 @@ def _named(root: Path, name: str, skip: int) -> Path:
     return root.joinpath(*PurePosixPath(name).parts[skip:])
 
 
-def _are_folders(root: Path, *names: str) -> bool:
-    return all((root / name).is_dir() for name in names)
-
-
-_APERTURE = re.compile(r"_ap\d+_\d+$")
-
-
-def _scene_of(inputs: Path) -> Key:
-    """Pictures by the name of the scene's folder, or by the scene in their own name."""
-
-    def key(path: Path) -> str:
-        first, *more = path.relative_to(inputs).parts
-        return first if more else _APERTURE.sub("", path.stem)
-
-    return key
-
-
 def _lfdof(root: Path, split: Split | None) -> Iterator[Finding]:
     folders = {s: Dataset(root).split_folder(s.value) for s in Split}
     there = {s: folder for s, folder in folders.items() if (folder / "input").is_dir()}
@@ -181,30 +159,21 @@ def _lfdof(root: Path, split: Split | None) -> Iterator[Finding]:
     for folder in ([there[split]] if split else there.values()) if there else [root]:
         inputs = folder / "input"
         try:
-            targets = _targets_beside(folder)
+            targets = targets_beside(folder)
         except InputError as error:
             yield error
         else:
-            yield from matched(root, inputs, targets, _scene_of(inputs), same_name(targets))
-
-
-def _targets_beside(folder: Path) -> Path:
-    """The folder of targets beside the folder ``input`` of this folder."""
-    there = [folder / name for name in TARGETS if (folder / name).is_dir()]
-    if len(there) == 1:
-        return there[0]
-    what = "both ground_truth and target" if there else "neither ground_truth nor target"
-    raise InputError(folder / "input", f"has {what} beside it", "let one of them hold its targets")
+            yield from matched(root, inputs, targets, scene_of(inputs), same_name(targets))
 
 
 def _folders(root: Path) -> Iterator[Finding]:
     if not (root / "input").is_dir():
         raise InputError(root, "has no folder input", "name the two folders themselves instead")
-    return same_names(root, root / "input", _targets_beside(root))
+    return same_names(root, root / "input", targets_beside(root))
 
 
 def _realdof(root: Path) -> Iterator[Finding]:
-    if not _are_folders(root, "source", "target"):
+    if not are_folders(root, "source", "target"):
         raise InputError(root, "has no folders source and target", "check the folder and the layout")
     return same_names(root, root / "source", root / "target")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -29,20 +29,28 @@ from lfsynth.errors import InputError
 _DTYPES = {Autocast.BF16: torch.bfloat16, Autocast.FP16: torch.float16}
 
 
-class AllScales(nn.Module):
-    """A network's outputs at all scales as its ``forward``, which data-parallel training and compilers take.
+class Trained(nn.Module):
+    """What a loss is made of as the ``forward`` of one module, which data-parallel training and compilers take.
 
-    A network without `scales` has the one of its output.
+    Parameters
+    ----------
+    network : one without `scales` has the one of its output
+    aid : see `drbnet.models`
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, aid: nn.Module | None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.aid = network, aid
 
-    def forward(self, *views: Tensor) -> list[Tensor]:
-        """Outputs (N, 3, h, w) from coarse to fine, not clipped, of views (N, 3, H, W)."""
+    def forward(
+        self, views: Sequence[Tensor], target: Tensor, defocus: Tensor | None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Outputs (N, 3, h, w) from coarse to fine, not clipped, and further terms of the loss."""
         network: Any = self.network
-        return list(network.scales(*views)) if hasattr(network, "scales") else [network(*views)]
+        if self.aid is not None:
+            outputs, terms = self.aid(network, views, target, defocus)
+            return list(outputs), dict(terms)
+        return list(network.scales(*views)) if hasattr(network, "scales") else [network(*views)], {}
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,14 @@ class Learned:
 
     Attributes
     ----------
-    terms : what each scale adds to the loss, from coarse to fine; the loss is their sum
+    terms : what each scale adds to the loss, from coarse to fine
+    further : what else is added to it, by name
     psnr : dB, mean over the patches, of the clipped output at full resolution
     """
 
     terms: tuple[float, ...]
     psnr: float
+    further: dict[str, float] = field(default_factory=dict)
 
 
 class Learner:
@@ -65,6 +75,7 @@ class Learner:
     Parameters
     ----------
     network : on its device; what it is trained to stays in it
+    aid : what it is trained with, see `drbnet.models`, on the same device; it is trained too
     config : options
     processes : those that train together
     learning_rate, epochs : of the stage
@@ -80,11 +91,14 @@ class Learner:
         learning_rate: float,
         epochs: int,
         distance: Distance,
+        aid: nn.Module | None = None,
     ) -> None:
         self.network, self.config, self.processes, self.distance = network, config, processes, distance
+        self.aid = aid
         device = processes.device
+        trained: nn.Module = Trained(network, aid)
         self.optimiser = RAdam(
-            network.parameters(),
+            trained.parameters(),
             lr=learning_rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
@@ -98,10 +112,14 @@ class Learner:
             if config.ema
             else None
         )
-        trained: nn.Module = AllScales(network)
         if config.compile:
             trained.compile()
-        self.parallel = DistributedDataParallel(trained) if processes.world > 1 else None
+        # An aid need not use all of the network's parts in each step.
+        self.parallel = (
+            DistributedDataParallel(trained, find_unused_parameters=aid is not None)
+            if processes.world > 1
+            else None
+        )
         self.trained: nn.Module = self.parallel or trained
 
     @property
@@ -114,26 +132,29 @@ class Learner:
         """Of the next step."""
         return float(self.schedule.get_last_lr()[0])
 
-    def gradients(self, inputs: Tensor, target: Tensor) -> Learned:
+    def gradients(self, inputs: Tensor, target: Tensor, defocus: Tensor | None = None) -> Learned:
         """Gradients of the mean loss of some patches, taken in `Config.accumulate` parts.
 
         Parameters
         ----------
         inputs : (N, V, 3, p, p)
         target : (N, 3, p, p)
+        defocus : (N, 1, p, p), where the aid wants it
         """
         self.trained.train()
         self.optimiser.zero_grad(set_to_none=True)
         count = len(inputs)
         parts = min(self.config.accumulate, count)
-        chunks = list(zip(inputs.tensor_split(parts), target.tensor_split(parts), strict=True))
+        maps = [None] * parts if defocus is None else defocus.tensor_split(parts)
+        chunks = list(zip(inputs.tensor_split(parts), target.tensor_split(parts), maps, strict=True))
         terms: list[Tensor] = []
+        further: dict[str, float] = {}
         decibels: list[float] = []
-        for number, (some, wanted) in enumerate(chunks, 1):
+        for number, (some, wanted, blur) in enumerate(chunks, 1):
             last = number == len(chunks)
             waits = self.parallel is not None and not last
             with self.parallel.no_sync() if waits and self.parallel is not None else nullcontext():
-                outputs = self._outputs(some)
+                outputs, more = self._outputs(some, wanted, blur)
                 found = over_scales(
                     outputs,
                     wanted,
@@ -143,16 +164,19 @@ class Learner:
                 )
                 share = len(some) / count
                 scales = torch.stack(found) * share
-                torch.autograd.backward(self.scaler.scale(scales.sum()))
+                loss = torch.stack([scales.sum(), *(share * term for term in more.values())]).sum()
+                torch.autograd.backward(self.scaler.scale(loss))
             terms.append(scales.detach())
+            for name, term in more.items():
+                further[name] = further.get(name, 0.0) + share * float(term.detach())
             decibels += psnr(to_unit(outputs[-1].detach()), to_unit(wanted)).tolist()
-        return Learned(tuple(torch.stack(terms).sum(0).tolist()), mean(decibels))
+        return Learned(tuple(torch.stack(terms).sum(0).tolist()), mean(decibels), further)
 
     def gradient_norm(self) -> float:
         """Norm of the gradient, which is then clipped where the options say so."""
         self.scaler.unscale_(self.optimiser)
         most = self.config.clip or float("inf")
-        return float(nn.utils.clip_grad_norm_(self.network.parameters(), most))
+        return float(nn.utils.clip_grad_norm_(self.trained.parameters(), most))
 
     def apply(self) -> None:
         """One step of the optimiser; in fp16, the scaler leaves it out where the gradient overflowed."""
@@ -179,6 +203,7 @@ class Learner:
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
+            **({} if self.aid is None else {"aid": self.aid.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -189,13 +214,17 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        if self.aid is not None:
+            self.aid.load_state_dict(state["aid"])
 
-    def _outputs(self, inputs: Tensor) -> Sequence[Tensor]:
+    def _outputs(
+        self, inputs: Tensor, target: Tensor, defocus: Tensor | None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         device = self.processes.device.type
         dtype = _DTYPES.get(self.config.autocast)
         with torch.autocast(device, dtype=dtype) if dtype is not None else nullcontext():
-            outputs: Sequence[Tensor] = self.trained(*inputs.unbind(1))
-        return outputs
+            outputs, terms = self.trained(list(inputs.unbind(1)), target, defocus)
+        return outputs, {name: term.float() for name, term in terms.items()}
 
 
 def build_network(config: Config, device: torch.device) -> nn.Module:
@@ -224,7 +253,7 @@ def build_network(config: Config, device: torch.device) -> nn.Module:
         options["terms"] = Terms(**{name: name in config.terms for name in standard.terms})
     seed_all(config.seed)
     try:
-        network: Any = MODELS[config.model](**options)
+        network: Any = MODELS[config.model].build(**options)
     except TypeError:
         raise InputError("--model", f"{config.model} has no {', '.join(options)}", "leave that out") from None
     except ValueError as error:
@@ -233,6 +262,15 @@ def build_network(config: Config, device: torch.device) -> nn.Module:
     memory = torch.channels_last if config.channels_last else torch.contiguous_format
     placed: nn.Module = network.to(device, memory_format=memory)
     return placed
+
+
+def build_aid(config: Config, device: torch.device) -> nn.Module | None:
+    """What a network is trained with, its weights drawn from the run's seed; None where there is nothing."""
+    build = MODELS[config.model].aid
+    if build is None:
+        return None
+    seed_all(config.seed)
+    return build().to(device)
 
 
 def _averaging(decay: float) -> Callable[..., None]:

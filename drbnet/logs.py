@@ -1,8 +1,9 @@
 """Logs of a run: CSV tables and JSON lines, and TensorBoard's files where they are asked for.
 
 ``steps.csv`` has a row a step, ``validation.csv`` one a validation, ``log.jsonl`` the same as JSON, each with its
-``kind``. After a kill, `Logs.back_to` cuts them to the step that the run goes on from: none is there twice, none is
-missing. Numbers are written so that they read back to the same float.
+``kind``, and what is no column: the further terms of the loss of networks that have such. After a kill,
+`Logs.back_to` cuts them to the step that the run goes on from: none is there twice, none is missing. Numbers are
+written so that they read back to the same float.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Logs:
         self._files["lines"] = (root / _LINES).open("a", encoding="utf-8")
 
     def write(self, kind: str, row: Row) -> None:
-        """Add a row; kind is ``step`` or ``validation``, and the row has its columns or some of them."""
+        """Add a row; kind is ``step`` or ``validation``; what of it is no column goes to all but the table."""
         _, columns = _TABLES[kind]
         with _told(self._root):
             for file, line in (

@@ -22,6 +22,11 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 """From an output and a target of its size, both (N, 3, h, w), to a scalar."""
 
 
+def unit_mse(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference on a scale from 0 to 1, of pictures in [-1, 1]."""
+    return functional.mse_loss(output, target) / 4
+
+
 def scaled_target(target: Tensor, size: Sequence[int], how: TargetScaling) -> Tensor:
     """The target (N, C, H, W) at a coarser size (h, w); H and W are the same whole multiple of them."""
     times = target.shape[-2] // size[0]

@@ -66,6 +66,9 @@ class Config:
         None, "Folder of the run; the same command goes on with what is there.", group=_FILES, may_change=True
     )
     data: Path | None = _option(None, "Dataset of stage 1, such as LFDOF.", group=_FILES, may_change=True)
+    mix: Path | None = _option(
+        None, "Dataset to mix into stage 1, such as DPDD.", group=_FILES, may_change=True
+    )
     finetune: Path | None = _option(None, "Dataset of stage 2, such as DPDD.", group=_FILES, may_change=True)
     vgg19: Path | None = _option(
         None, "torchvision's vgg19-dcbb9e9d.pth, for stage 2.", group=_FILES, may_change=True
@@ -96,7 +99,12 @@ class Config:
         may_change=True,
     )
 
-    model: str = _option("drbnet", "Network: drbnet, or drbnet-dual for dual-pixel views.", group=_NETWORK)
+    model: str = _option(
+        "drbnet",
+        "Network: drbnet, dpdnet, kpac, kpac-2 (of two levels), ifan, or aifnet, which needs defocus maps; drbnet-dual "
+        "and ifan-dual take dual-pixel views.",
+        group=_NETWORK,
+    )
     kernel_size: int = _option(7, "px, side of the dynamic kernels.", group=_NETWORK, least=1)
     scales: str = _option(
         "four", "Where the dynamic block is used.", group=_NETWORK, choices=("four", "one", "none")
@@ -108,7 +116,9 @@ class Config:
         Initialisation.TORCH, "How the weights begin; the paper does not say.", group=_NETWORK
     )
 
-    patch: int = _option(320, "px, side of a patch; a multiple of 8.", group=_PATCHES, least=8)
+    patch: int = _option(
+        320, "px, side of a patch; a multiple of 8, for aifnet of 16.", group=_PATCHES, least=8
+    )
     noise_probability: float = _option(
         0.05, "Of Gaussian noise on the input.", group=_PATCHES, least=0, most=1
     )
@@ -123,12 +133,19 @@ class Config:
     bits: int = _option(8, "Bits of a sample of 16 that are used, 8 or 16.", group=_PATCHES)
 
     repeats: int = _option(1, "How often an epoch takes each pair.", group=_PATCHES, least=1)
+    mix_repeats: int = _option(1, "How often it takes each pair of --mix.", group=_PATCHES, least=1)
 
     batch: int = _option(8, "Patches a step, over all processes.", group=_TRAINING, least=1)
     accumulate: int = _option(1, "Parts that a step's patches are taken in.", group=_TRAINING, least=1)
     epochs: int = _option(200, "Of stage 1.", group=_TRAINING, least=1)
     learning_rate: float = _option(
         1e-4, "Of stage 1; falls on a line after half of the epochs.", group=_TRAINING, least=0
+    )
+    vgg: float = _option(
+        0.0,
+        "Weight of VGG-19's features in stage 1's loss, added to the network's own.",
+        group=_TRAINING,
+        least=0,
     )
     beta1: float = _option(0.9, "RAdam's first.", group=_TRAINING, least=0, most=1)
     beta2: float = _option(0.99, "RAdam's second.", group=_TRAINING, least=0, most=1)

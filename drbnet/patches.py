@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,12 +23,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from drbnet.augment import Augmentation, Draw, apply, draw
+from drbnet.augment import Augmentation, Draw, apply, apply_to_lengths, draw
 from drbnet.datasets import Pair, Pairs, files_of
+from drbnet.defocus import read_map
 from drbnet.reading import Bits, read_encoded
 from drbnet.sampling import Draws, PatchSampler, generator
 from lfsynth.errors import InputError
-from lfsynth.pictures import size_of
+from lfsynth.pictures import Choose, size_of
 
 SKIP_LIMIT = 10
 """Damaged pairs that a training puts up with."""
@@ -41,12 +43,14 @@ class Batch(TypedDict):
 
     inputs : (N, V, 3, p, p) float32 in [-1, 1]
     target : (N, 3, p, p) float32 in [-1, 1]
+    defocus : (N, 1, p, p) float32 in [0, 1], see `drbnet.defocus`; None where the pairs have no maps
     index : (N,) int64, of the pairs that were asked for
     skipped : of damaged pairs that are met for the first time, a line each
     """
 
     inputs: torch.Tensor
     target: torch.Tensor
+    defocus: torch.Tensor | None
     index: torch.Tensor
     skipped: list[str]
 
@@ -57,6 +61,7 @@ class _Made:
 
     inputs : (V, 3, p, p) float32 in [-1, 1]
     target : (3, p, p) float32 in [-1, 1]
+    defocus : (1, p, p) float32 in [0, 1]; None where the pair has no map
     index : of the pair that was asked for
     damaged : names of the pairs that could not be read, and why
     fault : what ends the training, in place of a patch; an exception would lose its kind on the way
@@ -64,6 +69,7 @@ class _Made:
 
     inputs: NDArray[np.float32] | None
     target: NDArray[np.float32] | None
+    defocus: NDArray[np.float32] | None
     index: int
     damaged: dict[str, str]
     fault: InputError | None
@@ -119,20 +125,27 @@ class PatchDataset(Dataset[Any]):
             try:
                 return _Made(*self._patches(epoch, index, pair), index, damaged, None)
             except _UnfitError as unfit:
-                return _Made(None, None, index, damaged, InputError(unfit.path, unfit.fault, unfit.cure))
+                fault = InputError(unfit.path, unfit.fault, unfit.cure)
+                return _Made(None, None, None, index, damaged, fault)
             except InputError as error:
                 damaged[pair.name] = str(error)
                 chosen = int(others.integers(len(self._pairs)))
-        return _Made(None, None, index, damaged, _too_many(damaged))
+        return _Made(None, None, None, index, damaged, _too_many(damaged))
 
-    def _patches(self, epoch: int, index: int, pair: Pair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Patches of inputs and target for the network; only what they need is decoded."""
+    def _patches(
+        self, epoch: int, index: int, pair: Pair
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+        """Patches of inputs, target and defocus map for the network; only what they need is decoded."""
         rng = generator(Draws.PATCH, self._seed, epoch, index)
         regions = _Regions(rng, self._augmentation, self._patch)
-        views = [regions.read(path, self._bits) for path in files_of(pair)]
+        views = [read_encoded(path, bits=self._bits, choose=regions.of(path)) for path in files_of(pair)]
+        lengths = None if pair.defocus is None else read_map(pair.defocus, regions.of(pair.defocus))
         assert regions.drawn is not None
         inputs, target = apply(rng, regions.drawn, views[:-1], views[-1])
-        return np.stack([_for_network(view) for view in inputs]), _for_network(target)
+        if lengths is not None:
+            lengths = np.minimum(apply_to_lengths(regions.drawn, lengths), np.float32(1))
+            lengths = np.ascontiguousarray(lengths.transpose(2, 0, 1))
+        return np.stack([_for_network(view) for view in inputs]), _for_network(target), lengths
 
 
 class _UnfitError(InputError):
@@ -140,7 +153,7 @@ class _UnfitError(InputError):
 
 
 class _Regions:
-    """Reads the same region of the pictures of a pair; the first one's size decides where a patch can lie."""
+    """The same region of the pictures of a pair; the first one's size decides where a patch can lie."""
 
     def __init__(self, rng: np.random.Generator, augmentation: Augmentation, patch: int) -> None:
         self._rng = rng
@@ -149,7 +162,9 @@ class _Regions:
         self._first: tuple[Path, tuple[int, int]] | None = None
         self.drawn: Draw | None = None
 
-    def read(self, path: Path, bits: Bits) -> NDArray[np.float32]:
+    def of(self, path: Path) -> Choose:
+        """Chooses the region of a picture, given its size."""
+
         def choose(height: int, width: int) -> tuple[slice, slice]:
             size = height, width
             self._first = self._first or (path, size)
@@ -157,7 +172,7 @@ class _Regions:
             self.drawn = self.drawn or draw(self._rng, self._augmentation, size, self._patch)
             return self.drawn.region
 
-        return read_encoded(path, bits=bits, choose=choose)
+        return choose
 
 
 def check_sizes(pairs: Pairs, patch: int) -> None:
@@ -170,7 +185,7 @@ def check_sizes(pairs: Pairs, patch: int) -> None:
     """
     for pair in pairs.pairs:
         first = None
-        for path in files_of(pair):
+        for path in (*files_of(pair), *([pair.defocus] if pair.defocus else [])):
             size = size_of(path)
             if size is not None:
                 first = first or (path, size)
@@ -216,6 +231,7 @@ def _collated(
         {
             "inputs": torch.from_numpy(sample.inputs),
             "target": torch.from_numpy(sample.target),
+            **({} if sample.defocus is None else {"defocus": torch.from_numpy(sample.defocus)}),
             "index": sample.index,
         }
         for sample in made
@@ -298,6 +314,7 @@ class PatchLoader:
             yield Batch(
                 inputs=tensors["inputs"],
                 target=tensors["target"],
+                defocus=tensors.get("defocus"),
                 index=tensors["index"],
                 skipped=list(new.values()),
             )
@@ -307,7 +324,9 @@ class PatchLoader:
 
     def _collated(self) -> Iterator[tuple[dict[str, torch.Tensor], dict[str, str], InputError | None]]:
         try:
-            yield from self._opened()
+            with _without_sigterm():
+                batches = iter(self._opened())
+            yield from batches
         except (RuntimeError, EOFError, ConnectionError) as error:
             if type(error) is RuntimeError and not str(error).startswith("DataLoader worker"):
                 raise
@@ -326,12 +345,25 @@ def _context() -> str:
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 
 
+@contextmanager
+def _without_sigterm() -> Iterator[None]:
+    """Hold SIGTERM back while workers start, who inherit that for all their threads.
+
+    A library's own threads, which it starts anew in a copied process before any code of ours, would else take the
+    signal and end the worker.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(_: int) -> None:
     """One thread each; the loop alone decides what a signal means, and gets to its next step with our patches."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,12 +15,15 @@ from torch.nn import functional
 from drbnet import run_folder
 from drbnet.augment import Augmentation
 from drbnet.checkpoints import Checkpoints, State, load_weights, read_weights, weights_of
+from drbnet.configuration import needs_vgg19
 from drbnet.course import Course, Ending, Position, Stage
-from drbnet.datasets import Layout
+from drbnet.datasets import Layout, Pairs, Split, find, mixed
+from drbnet.defocus import with_maps
 from drbnet.distributed import Processes
-from drbnet.learner import Learner, build_network
+from drbnet.learner import Learner, build_aid, build_network
 from drbnet.logs import Logs
 from drbnet.losses import Distance, FeatureDistance, weighted_sum
+from drbnet.models import MODELS
 from drbnet.options import Config
 from drbnet.patches import PatchDataset, PatchLoader, check_sizes
 from drbnet.random_state import set_random_state
@@ -50,14 +53,18 @@ def run(config: Config, processes: Processes, view: View) -> Outcome:
     InputError : where options, data, files or the folder are at fault; nothing has begun then
     """
     assert config.out is not None
-    if config.finetune is not None and config.finetune_vgg:
+    if needs_vgg19(config):
         check_file(config.vgg19)
     if config.batch % (processes.world * config.accumulate):
         fault = f"{config.batch} patches are not shared evenly by {processes.world} processes"
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
         raise InputError("--batch", fault + parts, "give a multiple of these")
     _prepare_torch(config)
-    network = build_network(config, processes.device)
+    network, aid = build_network(config, processes.device), build_aid(config, processes.device)
+    multiple = MODELS[config.model].multiple
+    if config.patch % multiple:
+        fault = f"{config.patch} is no multiple of {multiple}, which {config.model} needs"
+        raise InputError("--patch", fault, f"give {config.patch // multiple * multiple + multiple}")
     notice = view.line
     data = {number: _data(config, number, notice) for number in _stages(config)}
     checkpoints = Checkpoints(config.out)
@@ -83,19 +90,23 @@ def run(config: Config, processes: Processes, view: View) -> Outcome:
             logs = Logs(config.out, step=position.step, tensorboard=config.tensorboard)
             stack.callback(logs.close)
         course = Course(config, processes, position, checkpoints, logs, view, stopping)
-        return Outcome(_all_stages(course, network, data, state), position)
+        return Outcome(_all_stages(course, network, aid, data, state), position)
 
 
-def _all_stages(course: Course, network: nn.Module, data: dict[int, Data], state: State | None) -> Ending:
+def _all_stages(
+    course: Course, network: nn.Module, aid: nn.Module | None, data: dict[int, Data], state: State | None
+) -> Ending:
     position = course.position
     ending = Ending.DONE
     if state is not None and position.stage not in data:
         network.load_state_dict(weights_of(state))
+        if aid is not None:
+            aid.load_state_dict(state["learner"]["aid"])
         _restore_random(course, state)
     for number in data:
         if number < position.stage:
             continue
-        stage = _stage(course, number, network, data[number])
+        stage = _stage(course, number, network, aid, data[number])
         if state is not None and number == position.stage:
             stage.learner.load_state_dict(state["learner"])
             if course.processes.leads:
@@ -143,17 +154,30 @@ def _data(config: Config, number: int, notice: Callable[[str], None]) -> Data:
         held_out=config.held_out,
         notice=notice,
     )
+    needs_maps = number == 1 and MODELS[config.model].needs_defocus
+    if needs_maps:
+        data = replace(data, training=with_maps(data.training))
     check_sizes(data.training, config.patch)
     notice(f"stage {number}: {data.training.describe()}")
+    if number == 1 and config.mix is not None:
+        others = find(config.mix, split=Split.TRAIN, dual=config.dual, exclude=config.exclude_list)
+        if needs_maps:
+            others = with_maps(others)
+        check_sizes(others, config.patch)
+        notice(f"stage {number}, mixed into it {config.mix_repeats} times: {others.describe()}")
+        data = replace(data, mixed=others)
     notice(f"stage {number} is validated with {data.validation.describe()}")
     return data
 
 
-def _stage(course: Course, number: int, network: nn.Module, data: Data) -> Stage:
+def _stage(course: Course, number: int, network: nn.Module, aid: nn.Module | None, data: Data) -> Stage:
     config, processes = course.config, course.processes
     each = config.batch // processes.world
+    pairs = data.training
+    if data.mixed is not None:
+        pairs = mixed(pairs, data.mixed, repeats=config.mix_repeats)
     sampler = PatchSampler(
-        len(data.training),
+        len(pairs),
         batch=each,
         seed=config.seed + number - 1,
         rank=processes.rank,
@@ -168,7 +192,7 @@ def _stage(course: Course, number: int, network: nn.Module, data: Data) -> Stage
         scale_factor=(config.scale_least, config.scale_most),
     )
     dataset = PatchDataset(
-        data.training,
+        pairs,
         patch=config.patch,
         seed=config.seed + number - 1,
         augmentation=augmentation,
@@ -190,21 +214,24 @@ def _stage(course: Course, number: int, network: nn.Module, data: Data) -> Stage
         learning_rate=config.learning_rate if number == 1 else config.finetune_learning_rate,
         epochs=epochs,
         distance=_distance(config, number, processes.device),
+        aid=aid,
     )
     return Stage(number, epochs, data, sampler, loader, learner)
 
 
 def _distance(config: Config, number: int, device: torch.device) -> Distance:
-    """The loss of a scale: L1 in stage 1, VGG-19's features in stage 2 as the options weigh them."""
+    """The loss of a scale: the network's own in stage 1, L1 in stage 2, and VGG-19's features as options weigh them."""
+    terms: list[tuple[float, Distance]]
     if number == 1:
-        return functional.l1_loss
-    terms: list[tuple[float, Distance]] = [(config.finetune_l1, functional.l1_loss)]
-    if config.finetune_vgg:
+        terms, vgg = [(1.0, MODELS[config.model].distance)], config.vgg
+    else:
+        terms, vgg = [(config.finetune_l1, functional.l1_loss)], config.finetune_vgg
+    if vgg:
         vgg19 = load_vgg19(config.vgg19, config.vgg_layers.indices)
         features = FeatureDistance(
             vgg19, weights=config.vgg_weights, input_=config.vgg_input, distance=config.vgg_distance
         )
-        terms.append((config.finetune_vgg, features.to(device)))
+        terms.append((vgg, features.to(device)))
     return weighted_sum(terms)
 
 
@@ -230,19 +257,24 @@ def _is_done(config: Config, position: Position) -> bool:
 
 
 def _fingerprints(data: dict[int, Data]) -> dict[str, str]:
-    return {f"stage {number}": one.training.fingerprint() for number, one in data.items()}
+    return {use: pairs.fingerprint() for use, pairs in _trained_with(data).items()}
+
+
+def _trained_with(data: dict[int, Data]) -> dict[str, Pairs]:
+    """The datasets by their use."""
+    found = {f"stage {number}": one.training for number, one in data.items()}
+    more = {f"stage {number}, mixed": one.mixed for number, one in data.items() if one.mixed is not None}
+    return found | more
 
 
 def _record(config: Config, processes: Processes, data: dict[int, Data]) -> None:
     assert config.out is not None
     known: dict[str, dict[str, Any]] = {
-        f"stage {number}": {
-            "training": one.training.describe(),
-            "validation": one.validation.describe(),
-            "fingerprint": one.training.fingerprint(),
-        }
-        for number, one in data.items()
+        use: {"training": pairs.describe(), "fingerprint": pairs.fingerprint()}
+        for use, pairs in _trained_with(data).items()
     }
+    for number, one in data.items():
+        known[f"stage {number}"]["validation"] = one.validation.describe()
     device = processes.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     run_folder.write_record(config.out, config, device=name, world=processes.world, data=known)

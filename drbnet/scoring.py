@@ -26,15 +26,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drbnet.datasets import Pair, files_of
-from drbnet.deblurring import BYTES_A_PIXEL, CUDA_BYTES_A_PIXEL, SHARE, Deblurrer
+from drbnet.deblurring import SHARE, Deblurrer
 from drbnet.lpips import SMALLEST, Lpips, heads_file
-from drbnet.pairing import name_below
 from drbnet.protocols import Protocol, Values, cropped, mae, psnr, ssim
 from drbnet.reading import read_encoded
 from drbnet.tiling import Span, spans
 from lfsynth import __version__
 from lfsynth.errors import InputError
 from lfsynth.machine import free_memory
+from lfsynth.pairing import name_below
 
 RECORD = ".scores.jsonl"
 VERSION = 1
@@ -295,11 +295,9 @@ def _row(values: dict[str, Any]) -> Row:
 
 def _cut(deblurrer: Deblurrer, height: int, width: int) -> tuple[list[Span], list[Span]]:
     """Tiles downwards and across."""
-    if deblurrer.device.type == "cuda":
-        free, each = torch.cuda.mem_get_info(deblurrer.device)[0], CUDA_BYTES_A_PIXEL
-    else:
-        free, each = free_memory(), BYTES_A_PIXEL
-    if height * width * each <= (deblurrer.memory or SHARE * free):
+    on_gpu = deblurrer.device.type == "cuda"
+    free = torch.cuda.mem_get_info(deblurrer.device)[0] if on_gpu else free_memory()
+    if height * width * deblurrer.bytes_a_pixel <= (deblurrer.memory or SHARE * free):
         down, across = ([Span(0, side, 0, side, np.ones(side, np.float32))] for side in (height, width))
         return down, across
     tiling = deblurrer.tiling()

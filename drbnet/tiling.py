@@ -1,11 +1,12 @@
 """A network over a picture of any size: tile by tile, the picture itself staying in the host's memory.
 
-Pictures are [y, x, c], RGB codes of 8 or 16 bits as stored. Tiles begin at multiples of 8, where the network's own
-grids do, and end where the picture ends or at a multiple of 8: at the picture's edges the network sees what it sees of
-the whole. Everywhere else a tile's outermost `MARGIN` pixels are computed and thrown away. That is the network's
-reach (what lies farther off is in no way looked at), so tiled and whole results differ by the rounding of sums alone,
-whatever the weights. Inside the margins neighbours overlap by a taper over which one is blended into the other, which
-hides the coarser rounding of half precision.
+Pictures are [y, x, c], RGB codes of 8 or 16 bits as stored. Tiles begin at multiples of 8 (of DRBNet; others have
+their own, see `drbnet.models.architecture`), where the network's own grids do, and end where the picture ends or at
+such a multiple: at the picture's edges the network sees what it sees of the whole. Everywhere else a tile's outermost
+`MARGIN` pixels are computed and thrown away. That is the network's reach (what lies farther off is in no way looked
+at), so tiled and whole results differ by the rounding of sums alone, whatever the weights. Inside the margins
+neighbours overlap by a taper over which one is blended into the other, which hides the coarser rounding of half
+precision.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from drbnet.choices import Autocast
-from drbnet.models.drbnet import MULTIPLE
+from drbnet.models.drbnet import MULTIPLE, Architecture
 from lfsynth.errors import InputError
 
-MARGIN = 144
-"""px: how far DRBNet looks, 143 to the farther side within its blocks of 8, rounded up to these."""
+MARGIN = Architecture.margin
+"""px: how far DRBNet looks."""
 TAPER = 16
 """px over which neighbouring tiles are blended."""
 SMALLEST, LARGEST = 64, 4096
@@ -45,20 +46,22 @@ class Tiling:
     Attributes
     ----------
     tile : side of a tile with its margins, px; a picture that is no larger is one tile
-    margin : px that are computed and thrown away, a multiple of 8; less than `MARGIN` is quicker and not exact
-    taper : px over which neighbours are blended, a multiple of 8
+    margin : px that are computed and thrown away; less than the network's reach is quicker and not exact
+    taper : px over which neighbours are blended
+    multiple : px, of which all of these are multiples, as the places are where tiles begin
     """
 
     tile: int
     margin: int = MARGIN
     taper: int = TAPER
+    multiple: int = MULTIPLE
 
     def __post_init__(self) -> None:
         sides = (self.tile, self.margin, self.taper)
-        if any(side < 0 or side % MULTIPLE for side in sides):
-            raise ValueError(f"tile, margin and taper must be multiples of {MULTIPLE}, not {sides}")
+        if any(side < 0 or side % self.multiple for side in sides):
+            raise ValueError(f"tile, margin and taper must be multiples of {self.multiple}, not {sides}")
         # No more than two tiles may meet: a taper begins after the one before it has ended.
-        if self.tile < 2 * (self.margin + self.taper) + MULTIPLE:
+        if self.tile < 2 * (self.margin + self.taper) + self.multiple:
             raise ValueError(f"tiles of {self.tile} px have no middle within a margin of {self.margin} px")
 
     @property
@@ -67,12 +70,15 @@ class Tiling:
         return 2 * self.margin + self.taper
 
     @classmethod
-    def of_memory(cls, free: int, bytes_a_pixel: float, *, margin: int = MARGIN) -> Tiling:
+    def of_memory(
+        cls, free: int, bytes_a_pixel: float, *, margin: int = MARGIN, multiple: int = MULTIPLE
+    ) -> Tiling:
         """The largest tiles that so many bytes are enough for, within `SMALLEST` and `LARGEST`."""
-        around = 2 * margin + 2 * TAPER
+        taper = max(TAPER, multiple)
+        around = 2 * margin + 2 * taper
         side = int((free / bytes_a_pixel) ** 0.5) - around if free > 0 else 0
-        side = min(max(side, SMALLEST), LARGEST) // MULTIPLE * MULTIPLE
-        return cls(side + around, margin)
+        side = min(max(side, SMALLEST), LARGEST) // multiple * multiple
+        return cls(side + around, margin, taper, multiple)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def spans(length: int, tiling: Tiling) -> list[Span]:
     shared = tiling.overlap
     count = -(-(length - shared) // (tiling.tile - shared))
     side = -(-(length + (count - 1) * shared) // count)
-    side += -side % MULTIPLE
+    side += -side % tiling.multiple
     starts = [k * (side - shared) for k in range(count)]
     ramp = (np.arange(tiling.taper, dtype=np.float32) + np.float32(0.5)) / np.float32(max(tiling.taper, 1))
     found = []
@@ -161,7 +167,8 @@ def whole_or_tiled(
         try:
             return _tiled(network, views, tiling, device, autocast, progress)
         except torch.OutOfMemoryError as error:
-            middle = (tiling.tile - 2 * (tiling.margin + tiling.taper)) // 2 // MULTIPLE * MULTIPLE
+            middle = (tiling.tile - 2 * (tiling.margin + tiling.taper)) // 2
+            middle -= middle % tiling.multiple
             if middle < SMALLEST:
                 fault = f"has too little free memory for tiles of {tiling.tile} px"
                 raise InputError(str(device), fault, "take --device cpu") from error

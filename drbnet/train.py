@@ -17,6 +17,7 @@ from lfsynth.command_line import run as run_command
 EXAMPLES = """\b
 Examples:
   python -m drbnet.train --data lfdof/ --out runs/a
+  python -m drbnet.train --data lfdof/ --model ifan --out runs/ifan
   python -m drbnet.train --data lfdof/ --finetune dpdd/ --vgg19 vgg19-dcbb9e9d.pth --out runs/a
   python -m drbnet.train --finetune dpdd/ --weights runs/a/weights/stage-1.pth --vgg19 vgg19-dcbb9e9d.pth --out runs/b
   torchrun --nproc-per-node 4 -m drbnet.train --config paper.toml --out runs/c
@@ -90,7 +91,7 @@ def _default(value: Any) -> str:
 @_add_options
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(config_file: Path | None, debug: bool, **given: Any) -> int:
-    """Train DRBNet: stage 1 on light-field pairs, stage 2 on real ones.
+    """Train DRBNet, or a network that it is compared with: stage 1 on light-field pairs, stage 2 on real ones.
 
     What the paper states is the default. Killed at any moment, the same command goes on where the last checkpoint
     was, to the same weights. Under torchrun, --batch counts the patches of all processes together.

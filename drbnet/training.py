@@ -67,10 +67,12 @@ def _step(batch: Batch, stage: Stage, course: Course, began: float) -> bool:
     began : when the batch was asked for, so that the wait for it counts
     """
     config, position, learner = course.config, course.position, stage.learner
-    inputs, target = (_moved(batch[name], course.processes.device) for name in ("inputs", "target"))
-    learned = learner.gradients(inputs, target)
+    device = course.processes.device
+    inputs, target = _moved(batch["inputs"], device), _moved(batch["target"], device)
+    defocus = None if batch["defocus"] is None else _moved(batch["defocus"], device)
+    learned = learner.gradients(inputs, target, defocus)
     norm = learner.gradient_norm()
-    is_bad = not math.isfinite(sum(learned.terms) + norm)
+    is_bad = not math.isfinite(sum(learned.terms) + sum(learned.further.values()) + norm)
     some_bad, some_stop = course.processes.largest([float(is_bad), float(course.stopping())])
     row = _row(learned, norm, bool(some_bad), stage, course)
     if some_bad:
@@ -102,14 +104,15 @@ def _step(batch: Batch, stage: Stage, course: Course, began: float) -> bool:
 def _row(learned: Learned, norm: float, skipped: bool, stage: Stage, course: Course) -> dict[str, Any]:
     """What is logged of a step, means over the processes."""
     position = course.position
-    *terms, decibels = course.processes.mean([*learned.terms, learned.psnr])
-    names = ("loss_8", "loss_4", "loss_2", "loss_1")
+    *terms, decibels = course.processes.mean([*learned.terms, *learned.further.values(), learned.psnr])
+    names = ("loss_8", "loss_4", "loss_2", "loss_1")[4 - len(learned.terms) :]
+    names += tuple(f"loss_{name}" for name in learned.further)
     return {
         "step": position.step + 1,
         "stage": stage.number,
         "epoch": position.epoch,
         "loss": math.fsum(terms) if all(map(math.isfinite, terms)) else math.nan,
-        **dict(zip(names[-len(terms) :], terms, strict=True)),
+        **dict(zip(names, terms, strict=True)),
         "psnr": decibels,
         "gradient_norm": norm,
         "learning_rate": stage.learner.learning_rate,

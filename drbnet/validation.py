@@ -46,10 +46,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Data:
-    """Pairs to train with, and others to validate with."""
+    """Pairs to train with, others to validate with, and those of another dataset that are trained with as well."""
 
     training: Pairs
     validation: Pairs
+    mixed: Pairs | None = None
 
 
 def training_data(

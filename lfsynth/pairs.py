@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -29,14 +28,18 @@ from pathlib import Path
 
 from lfsynth.errors import InputError
 from lfsynth.lfdof import SPLITS, Dataset
-from lfsynth.pictures import is_picture
-
-TARGETS = ("ground_truth", "target")
-"""Names of a folder of targets beside a folder ``input``."""
-
-FARTHEST = 2
-"""Largest difference between the numbers in the names of a DPDD source and its target: in the published lists it is
--1 or +1, and +2 for two pairs."""
+from lfsynth.pairing import (
+    FARTHEST,
+    TARGETS,
+    Match,
+    are_folders,
+    matched,
+    name_below,
+    pictures_below,
+    same_name,
+    scene_of,
+    targets_beside,
+)
 
 
 class Layout(Enum):
@@ -133,20 +136,14 @@ def pairs_of(inputs: Path, targets: Path) -> Found:
     above = (path if path.is_dir() else path.parent for path in (inputs.absolute(), targets.absolute()))
     root = Path(os.path.commonpath(list(above)))
     if inputs.is_dir():
-        return _collect(
-            root, Layout.FOLDERS, _matched(inputs, targets, _same_name(inputs), _same_name(targets))
-        )
+        return _collect(root, Layout.FOLDERS, matched(inputs, targets, same_name(inputs), same_name(targets)))
     return _collect(root, Layout.FOLDERS, [(inputs, targets)])
 
 
-_Finding = tuple[Path, Path | InputError]
-"""An input, or a folder or target that has none, and its target, or why it has none."""
-
-
-def _collect(root: Path, layout: Layout, findings: Iterable[_Finding]) -> Found:
+def _collect(root: Path, layout: Layout, findings: Iterable[Match]) -> Found:
     pairs, unpaired = {}, {}
     for path, partner in findings:
-        name = Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
+        name = name_below(root, path)
         if isinstance(partner, InputError):
             unpaired[name] = Unpaired(name, str(partner))
         elif len(name.splitlines()) > 1:
@@ -172,13 +169,13 @@ def _layout_of(root: Path) -> Layout:
     """The layout whose folders are there."""
     fit = []
     splits = [Dataset(root).split_folder(split) / "input" for split in SPLITS]
-    if any(folder.is_dir() for folder in splits) or _are_folders(root, "input", "ground_truth"):
+    if any(folder.is_dir() for folder in splits) or are_folders(root, "input", "ground_truth"):
         fit.append(Layout.LFDOF)
     if any(sources.is_dir() for sources, _ in _dpdd_folders(root)):
         fit.append(Layout.DPDD)
-    if _are_folders(root, "source", "target"):
+    if are_folders(root, "source", "target"):
         fit.append(Layout.REALDOF)
-    if _are_folders(root, "input", "target"):
+    if are_folders(root, "input", "target"):
         fit.append(Layout.FOLDERS)
     if len(fit) == 1:
         return fit[0]
@@ -193,68 +190,18 @@ def _layout_of(root: Path) -> Layout:
     )
 
 
-def _are_folders(root: Path, *names: str) -> bool:
-    return all((root / name).is_dir() for name in names)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """All pictures below a folder, sorted; hidden files and folders are none."""
-    found = (path for path in folder.rglob("*") if is_picture(path) and path.is_file())
-    return sorted(p for p in found if not any(part[0] == "." for part in p.relative_to(folder).parts))
-
-
-Key = Callable[[Path], str]
-
-
-def _matched(inputs: Path, targets: Path, key_of_input: Key, key_of_target: Key) -> Iterator[_Finding]:
-    """Inputs with the target of the same key, and targets that are nobody's."""
-    by_key = defaultdict(list)
-    for path in _pictures(targets):
-        by_key[key_of_target(path)].append(path)
-    missing = set(by_key)
-    for path in _pictures(inputs):
-        key = key_of_input(path)
-        partners = by_key.get(key, [])
-        missing.discard(key)
-        if len(partners) == 1:
-            yield path, partners[0]
-        elif partners:
-            names = " and ".join(partner.name for partner in partners)
-            yield path, InputError(path, f"has two targets, {names} in {targets}", "remove one of them")
-        else:
-            yield path, InputError(path, f"has no target {key}.* in {targets}", "add it or remove the input")
-    for key in sorted(missing):
-        for path in by_key[key]:
-            yield path, InputError(path, f"is a target without an input in {inputs}", "add one or remove it")
-
-
-def _same_name(folder: Path) -> Key:
-    """Pictures by their path below the folder, without the suffix."""
-    return lambda path: path.relative_to(folder).with_suffix("").as_posix()
-
-
-def _lfdof(root: Path) -> Iterator[_Finding]:
+def _lfdof(root: Path) -> Iterator[Match]:
     splits = [Dataset(root).split_folder(split) for split in SPLITS]
     for split in [split for split in splits if (split / "input").is_dir()] or [root]:
         inputs = split / "input"
-        targets = [split / name for name in TARGETS if (split / name).is_dir()]
         if not inputs.is_dir():
             raise InputError(root, "has no train_data/input, test_data/input or input", "check --data")
-        if len(targets) == 1:
-            yield from _matched(inputs, targets[0], _scene_of(inputs), _same_name(targets[0]))
+        try:
+            targets = targets_beside(split)
+        except InputError as error:
+            yield inputs, error
         else:
-            what = "neither ground_truth nor target" if not targets else "both ground_truth and target"
-            yield inputs, InputError(inputs, f"has {what} beside it", "let one of them hold its targets")
-
-
-def _scene_of(inputs: Path) -> Key:
-    """Pictures by the name of the scene's folder, or by the scene in their own name."""
-
-    def key(path: Path) -> str:
-        first, *more = path.relative_to(inputs).parts
-        return first if more else re.sub(r"_ap\d+_\d+$", "", path.stem)
-
-    return key
+            yield from matched(inputs, targets, scene_of(inputs), same_name(targets))
 
 
 def _dpdd_folders(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -267,14 +214,14 @@ def _dpdd_folders(root: Path) -> Iterator[tuple[Path, Path]]:
             yield folder / f"input{view}", folder / "target"
 
 
-def _dpdd(root: Path) -> Iterator[_Finding]:
+def _dpdd(root: Path) -> Iterator[Match]:
     for sources, targets in _dpdd_folders(root):
         if sources.is_dir():
             yield from _in_sorted_order(sources, targets)
 
 
-def _in_sorted_order(sources: Path, targets: Path) -> Iterator[_Finding]:
-    inputs, partners = _pictures(sources), _pictures(targets)
+def _in_sorted_order(sources: Path, targets: Path) -> Iterator[Match]:
+    inputs, partners = pictures_below(sources), pictures_below(targets)
     if len(inputs) != len(partners):
         apart = next((a.name for a, b in zip(inputs, partners, strict=False) if _far(a, b)), None)
         where = f", first apart at {apart}" if apart else ""
@@ -298,22 +245,22 @@ def _far(source: Path, target: Path) -> bool:
     return all(numbers) and abs(int(numbers[0][-1]) - int(numbers[1][-1])) > FARTHEST
 
 
-def _realdof(root: Path) -> Iterator[_Finding]:
+def _realdof(root: Path) -> Iterator[Match]:
     sources, targets = root / "source", root / "target"
-    if not _are_folders(root, "source", "target"):
+    if not are_folders(root, "source", "target"):
         raise InputError(root, "has no folders source and target", "check --data and --layout")
-    return _matched(sources, targets, _same_name(sources), _same_name(targets))
+    return matched(sources, targets, same_name(sources), same_name(targets))
 
 
-def _folders(root: Path) -> Iterator[_Finding]:
+def _folders(root: Path) -> Iterator[Match]:
     targets = [root / name for name in TARGETS if (root / name).is_dir()]
     if not (root / "input").is_dir() or len(targets) != 1:
         cure = "name two folders by --input and --target instead"
         raise InputError(root, "has not one folder input and one of target or ground_truth", cure)
-    return _matched(root / "input", targets[0], _same_name(root / "input"), _same_name(targets[0]))
+    return matched(root / "input", targets[0], same_name(root / "input"), same_name(targets[0]))
 
 
-_FINDERS: dict[Layout, Callable[[Path], Iterator[_Finding]]] = {
+_FINDERS: dict[Layout, Callable[[Path], Iterator[Match]]] = {
     Layout.LFDOF: _lfdof,
     Layout.DPDD: _dpdd,
     Layout.REALDOF: _realdof,

@@ -23,6 +23,7 @@ GROUND_FLOOR = {
     "lfsynth.transfer",
     "lfsynth.command_line",
     "lfsynth.machine",
+    "lfsynth.pairing",
 }
 HEAVY = {"numba", "scipy", "torch", "cv2", "h5py", "joblib"}
 

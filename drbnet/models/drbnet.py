@@ -11,11 +11,13 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +25,10 @@ from torch.nn import functional
 
 from drbnet.convolution import Convolution
 from drbnet.dynamic_filter import dynamic_filter, filter_padded, kernel_side, padded_image
+from drbnet.models.blocks import SLOPE, conv, up
+from drbnet.models.padding import padded_to_multiple
 
-SLOPE = 0.1  # of every LeakyReLU, as released
+WITHOUT_IMAGE = "without_image"  # in the state dict of that ablation alone
 MULTIPLE = 8  # the encoder halves height and width three times
 STRIP = 1 << 18  # pixels of a strip: 64 channels of them take 64 MiB in float32
 _HEAD_REACH = 2  # rows: 3 x 3 convolutions of a head
@@ -63,20 +67,8 @@ class Step:
     output: Tensor  # (N, 3, H, W), not clipped
 
 
-def _conv(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        Convolution(channels_in, channels_out, stride=stride), nn.LeakyReLU(SLOPE, inplace=True)
-    )
-
-
 def _convs(*channels: int) -> list[nn.Sequential]:
-    return [_conv(before, after) for before, after in pairwise(channels)]
-
-
-def _up(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(channels_in, channels_out, 4, 2, padding=1), nn.LeakyReLU(SLOPE, inplace=True)
-    )
+    return [conv(before, after) for before, after in pairwise(channels)]
 
 
 class _Residual(nn.Module):
@@ -84,7 +76,7 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        first, activation = _conv(channels, channels)
+        first, activation = conv(channels, channels)
         self.stem = nn.Sequential(nn.Sequential(first, activation, Convolution(channels, channels)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,16 +118,16 @@ class DRBNet(nn.Module):
         self.dual, self.terms, self.scale_use = dual, terms, scales
         before = 6 if dual else 3
         for level, channels in enumerate((32, 64, 128, 256), start=1):
-            self.add_module(f"conv{level}_1", _conv(before, channels, stride=1 if level == 1 else 2))
-            self.add_module(f"conv{level}_2", _conv(channels, channels))
-            self.add_module(f"conv{level}_3", _conv(channels, channels))
+            self.add_module(f"conv{level}_1", conv(before, channels, stride=1 if level == 1 else 2))
+            self.add_module(f"conv{level}_2", conv(channels, channels))
+            self.add_module(f"conv{level}_3", conv(channels, channels))
             before = channels
         self.conv4_4 = nn.Sequential(
-            _conv(before, before), _Residual(before), _Residual(before), _conv(before, before)
+            conv(before, before), _Residual(before), _Residual(before), conv(before, before)
         )
         for head, down, channels, image_channels, kernel_channels, residual_channels in _LEVELS:
             if head < 3:
-                self.add_module(f"upconv{head + 1}_u", _up(before, channels))
+                self.add_module(f"upconv{head + 1}_u", up(before, channels))
                 self.add_module(f"upconv{head + 1}_1", _Residual(channels))
                 self.add_module(f"upconv{head + 1}_2", _Residual(channels))
             before = channels
@@ -151,6 +143,9 @@ class DRBNet(nn.Module):
                 self.add_module(f"upconv{head}_res", nn.Sequential(*_convs(both, *residual_channels), end))
         if scales is Scales.NONE:
             self.output = Convolution(before, 3)
+        if not terms.image:
+            # That no output begins with the input changes no weight: this alone tells it to whoever loads them.
+            self.register_buffer(WITHOUT_IMAGE, torch.ones(()))
 
     def forward(self, image: Tensor, right: Tensor | None = None, left: Tensor | None = None) -> Tensor:
         """Deblurred image (N, 3, H, W), clipped to [-1, 1]; any height and width.
@@ -158,7 +153,7 @@ class DRBNet(nn.Module):
         image: (N, 3, H, W), of a dual-pixel sensor the combined view; right, left: its two views.
         """
         height, width = image.shape[-2:]
-        views = [_padded(view) for view in (image, right, left) if view is not None]
+        views = [padded_to_multiple(view, MULTIPLE) for view in (image, right, left) if view is not None]
         return self.scales(*views)[-1][..., :height, :width].clamp(-1, 1)
 
     def scales(self, image: Tensor, right: Tensor | None = None, left: Tensor | None = None) -> list[Tensor]:
@@ -290,7 +285,60 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _padded(view: Tensor) -> Tensor:
-    """Filled up at the bottom and the right to multiples of 8 with the edge's values."""
-    down, across = (-view.shape[-2]) % MULTIPLE, (-view.shape[-1]) % MULTIPLE
-    return functional.pad(view, (0, across, 0, down), mode="replicate") if down or across else view
+@dataclass(frozen=True)
+class Architecture:
+    """A DRBNet's options, see `DRBNet`, as an `drbnet.models.architecture.Architecture`."""
+
+    dual: bool
+    kernel_size: int
+    terms: Terms
+    scales: Scales
+
+    multiple: ClassVar[int] = MULTIPLE
+    margin: ClassVar[int] = 144
+    """px: 143 to the farther side within its blocks of 8, rounded up to these."""
+    bytes_a_pixel: ClassVar[int] = 720
+    """710 measured at 768 x 768, rounded up."""
+
+    def build(self) -> DRBNet:
+        """The network, with weights of no use."""
+        return DRBNet(dual=self.dual, kernel_size=self.kernel_size, terms=self.terms, scales=self.scales)
+
+    def __str__(self) -> str:
+        """For the user, in some words."""
+        words = [f"DRBNet, {'dual' if self.dual else 'single'}, {self.kernel_size} x {self.kernel_size}"]
+        if self.scales is not Scales.FOUR:
+            words.append(f"scales: {self.scales.value}")
+        if not self.terms.image:
+            words.append("without the image itself")
+        if not self.terms.filtered or not self.terms.residual:
+            words.append("without kernels" if self.terms.residual else "without residual")
+        return ", ".join(words)
+
+
+def architecture_of(weights: Mapping[str, Tensor]) -> Architecture:
+    """The DRBNet that weights are of, as far as these show it."""
+    filtered, residual = "upconv0_kernel.2.weight" in weights, "upconv0_res.2.0.weight" in weights
+    if "img_d8_feature.0.0.weight" in weights:
+        scales = Scales.FOUR
+    else:
+        scales = Scales.NONE if "output.weight" in weights else Scales.ONE
+    first = weights.get("conv1_1.0.weight")
+    taps = weights["upconv0_kernel.2.weight"].shape[0] if filtered else 49
+    side = math.isqrt(taps)
+    return Architecture(
+        dual=first is not None and first.ndim == 4 and first.shape[1] == 6,
+        kernel_size=side if side**2 == taps and side % 2 else 7,
+        terms=Terms(
+            image=WITHOUT_IMAGE not in weights,
+            filtered=filtered or not residual,
+            residual=residual or not filtered,
+        ),
+        scales=scales,
+    )
+
+
+def told(weights: Mapping[str, Tensor]) -> Architecture | None:
+    """What weights are of, None where they are not DRBNet's."""
+    own = {"upconv0_kernel.2.weight", "upconv0_res.2.0.weight", "output.weight"}
+    return architecture_of(weights) if "conv1_1.0.weight" in weights and own & weights.keys() else None

@@ -18,10 +18,9 @@ from drbnet.choices import Autocast, Device
 from drbnet.deblur import main
 from drbnet.deblur_job import RECORD, Job, Outcome, Task, Views, plan, run
 from drbnet.deblurring import GAP, Deblurrer, Output, deblur_picture
-from drbnet.models.drbnet import DRBNet, Scales, Terms
+from drbnet.models.drbnet import Architecture, DRBNet, Scales, Terms
 from drbnet.photographs import Format
 from drbnet.tiling import MARGIN, SMALLEST, TAPER
-from drbnet.weights import Architecture
 from lfsynth.errors import InputError
 from lfsynth.pictures import read, write
 from lfsynth.transfer import LINEAR

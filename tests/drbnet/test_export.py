@@ -60,7 +60,7 @@ def test_onnx_runtime_computes_the_same(size: tuple[int, int, int], onnx_file: P
 
 def test_torch_export_computes_the_same(tmp_path: Path) -> None:
     path, dual = tmp_path / "a.pt2", network(dual=True, scales=Scales.ONE)
-    assert export(dual, path) <= TOLERANCE
+    assert export(dual, path, dual=True) <= TOLERANCE
     module = torch.export.load(path).module()
     views = [torch.rand(1, 3, 27, 40, generator=torch.Generator().manual_seed(k)) * 2 - 1 for k in range(3)]
     with torch.inference_mode():
@@ -68,7 +68,7 @@ def test_torch_export_computes_the_same(tmp_path: Path) -> None:
 
 
 def test_an_export_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(network: DRBNet, path: Path) -> float:
+    def wrong(subject: object, path: Path) -> float:
         path.write_bytes(b"something")
         return 0.01
 
@@ -95,7 +95,7 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     weights, out = tmp_path / "w.pth", tmp_path / "a.pt2"
     torch.save(network().state_dict(), weights)
-    monkeypatch.setattr(exporting, "_pt2", lambda network, path: float(path.write_bytes(b"x")) * 1e-6)
+    monkeypatch.setattr(exporting, "_pt2", lambda subject, path: float(path.write_bytes(b"x")) * 1e-6)
     with pytest.raises(SystemExit) as ended:
         main(["--weights", str(weights), "--out", str(out)])
     assert ended.value.code == 0

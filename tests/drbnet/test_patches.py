@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -236,6 +237,22 @@ def test_workers_survive_what_the_loop_is_told(data):
         subprocess.run(["/bin/sh", "-c", f"kill -{name} {worker.pid}"], check=True)
     assert len(list(batches)) == 6
     assert worker.is_alive()
+
+
+def test_no_thread_of_a_worker_takes_sigterm(data):
+    """A library's threads are there before any code of ours, and would end the worker."""
+    loader = loader_of(data, workers=1, batch=1)
+    next(iter(loader))
+    tasks = list(Path(f"/proc/{worker_of(loader).pid}/task").iterdir())
+    masks = [
+        int(re.search(r"^SigBlk:\s*(\w+)", (task / "status").read_text(), re.MULTILINE)[1], 16)
+        for task in tasks
+    ]
+    waiting = 1  # for the parent's; it has taken the signal out of its mask while it waits
+    taken = [mask for mask in masks if not mask >> (signal.SIGTERM - 1) & 1]
+    assert len(masks) > 1
+    assert len(taken) <= waiting
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 def test_workers_end_when_their_parent_wants_it(data):

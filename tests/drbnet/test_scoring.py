@@ -19,11 +19,10 @@ from drbnet import lpips, scoring
 from drbnet.datasets import Split, files_of, find
 from drbnet.deblurring import Deblurrer
 from drbnet.lpips import Lpips
-from drbnet.models.drbnet import Scales, Terms
+from drbnet.models.drbnet import Architecture, Scales, Terms
 from drbnet.pairing import Pair
 from drbnet.protocols import Protocol, eight_bits, paper, sixteen_bits
 from drbnet.scoring import RECORD, Outcome, Scorer, deblurred, run
-from drbnet.weights import Architecture
 from lfsynth.errors import InputError
 from lfsynth.pictures import write
 from lfsynth.transfer import LINEAR

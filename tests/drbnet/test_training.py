@@ -207,7 +207,7 @@ def test_accumulation_changes_rounding_alone(train: Any, lfdof: Path, tmp_path: 
 
 
 NAN = """
-def spoilt(self, inputs, target, real=drbnet.learner.Learner.gradients, calls=[]):
+def spoilt(self, inputs, target, defocus, real=drbnet.learner.Learner.gradients, calls=[]):
     calls.append(0)
     return real(self, inputs * float("nan") if {when} else inputs, target)
 drbnet.learner.Learner.gradients = spoilt

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from drbnet.checkpoints import Checkpoints
 from drbnet.choices import Device
-from drbnet.models.drbnet import DRBNet, Scales, Terms
-from drbnet.weights import Architecture, architecture_of, chosen_device, load_network
+from drbnet.models import architecture_of
+from drbnet.models.drbnet import Architecture, DRBNet, Scales, Terms
+from drbnet.weights import chosen_device, load_network
 from lfsynth.errors import InputError
 
 
@@ -59,6 +60,7 @@ def test_weights_of_any_file(kind: str, weights: dict[str, Tensor], tmp_path: Pa
         Architecture(False, 5, Terms(), Scales.FOUR),
         Architecture(False, 11, Terms(), Scales.ONE),
         Architecture(False, 7, Terms(filtered=False), Scales.FOUR),
+        Architecture(False, 7, Terms(image=False), Scales.ONE),
         Architecture(False, 9, Terms(residual=False), Scales.FOUR),
         Architecture(True, 7, Terms(), Scales.NONE),
     ],

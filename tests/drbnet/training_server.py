@@ -23,6 +23,7 @@ from torch.nn import functional
 import drbnet.models
 import drbnet.run
 import drbnet.train
+from drbnet.models import Model
 from drbnet.reading import read_encoded
 from lfsynth.pictures import write
 
@@ -57,9 +58,27 @@ class TinyDual(Tiny):
         return self.scales(image, right, left)[-1].clamp(-1, 1)
 
 
-drbnet.models.MODELS["tiny"] = Tiny
-drbnet.models.MODELS["tiny-dual"] = TinyDual
-drbnet.models.MODELS["small"] = lambda: Tiny(16, 0.0)
+class Aid(nn.Module):
+    """A weight that is trained beside the network, and draws it to grey."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grey = nn.Parameter(torch.zeros(1))
+
+    def forward(
+        self, network: Tiny, views: list[Tensor], target: Tensor, defocus: Tensor | None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        scales = network.scales(*views)
+        return scales, {
+            "grey": 0.1 * (scales[-1] - self.grey).abs().mean(),
+            "own": (self.grey - 1).abs().sum(),
+        }
+
+
+drbnet.models.MODELS["tiny"] = Model(Tiny)
+drbnet.models.MODELS["tiny-aided"] = Model(Tiny, aid=Aid)
+drbnet.models.MODELS["tiny-dual"] = Model(TinyDual)
+drbnet.models.MODELS["small"] = Model(lambda: Tiny(16, 0.0))
 
 
 def load_all() -> None:
