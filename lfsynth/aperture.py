@@ -2,12 +2,14 @@
 
 A view stands for the 1 x 1 cell of the pupil around it, so an aperture's weight of a view is the part of that cell
 which the opening covers: weights are fractional at the rim, vary smoothly with the radius, and sum to the opening's
-area. Lengths are view steps, arrays are ``[u, v]`` (vertical, horizontal) float64; angles are in degrees, counted
-from the ``v`` axis towards ``u``. Weights are not normalised: `refocus` divides by their sum.
+area. With ``parts`` a cell is cut into so many along each axis, and each part has a weight of its own. Lengths are view
+steps, arrays are ``[u, v]`` (vertical, horizontal) float64; angles are in degrees, counted from the ``v`` axis towards
+``u``. Weights are not normalised: `refocus` divides by their sum.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +20,27 @@ from numpy.typing import NDArray
 from lfsynth.errors import InputError
 from lfsynth.lightfield import LightField
 
+
+class Sampling(enum.Enum):
+    """How an aperture is sampled: at the captured views alone, or all over, as a lens does (see `dense`)."""
+
+    VIEWS = "views"
+    DENSE = "dense"
+
+
 _Chords = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 LINES_PER_CELL = 64
 """Chords by which a cell's covered area is integrated; along a chord the integral is exact."""
 
+PARTS = 2
+"""Parts of a view's cell along each axis in which `dense` wants an opening: quarters of the cell."""
 
-def circular(grid: tuple[int, int], radius: float, *, centre: tuple[float, float]) -> NDArray[np.float64]:
-    """Weights of a disk of ``radius`` view steps around ``centre`` (u, v), [U, V] in [0, 1].
+
+def circular(
+    grid: tuple[int, int], radius: float, *, centre: tuple[float, float], parts: int = 1
+) -> NDArray[np.float64]:
+    """Weights of a disk of ``radius`` view steps around ``centre`` (u, v), [parts U, parts V] in [0, 1].
 
     Raises
     ------
@@ -39,21 +54,27 @@ def circular(grid: tuple[int, int], radius: float, *, centre: tuple[float, float
         half = np.sqrt(np.maximum(radius**2 - height**2, 0.0))
         return -half, half
 
-    return _coverage(grid, centre, chords)
+    return _coverage(grid, centre, chords, parts)
 
 
 def ring(
-    grid: tuple[int, int], radius: float, inner_radius: float, *, centre: tuple[float, float]
+    grid: tuple[int, int], radius: float, inner_radius: float, *, centre: tuple[float, float], parts: int = 1
 ) -> NDArray[np.float64]:
-    """Weights of the ring between ``inner_radius`` and ``radius`` (a mirror lens), [U, V] in [0, 1]."""
+    """Weights of the ring between ``inner_radius`` and ``radius`` (a mirror lens), [parts U, parts V] in [0, 1]."""
     if not 0 < inner_radius < radius:
         raise ValueError(f"a ring needs 0 < inner radius < radius, not {inner_radius} and {radius}")
-    opening = circular(grid, radius, centre=centre)
-    return np.maximum(opening - circular(grid, inner_radius, centre=centre), 0.0)
+    opening = circular(grid, radius, centre=centre, parts=parts)
+    return np.maximum(opening - circular(grid, inner_radius, centre=centre, parts=parts), 0.0)
 
 
 def polygonal(
-    grid: tuple[int, int], radius: float, blades: int, *, centre: tuple[float, float], rotation: float = 0.0
+    grid: tuple[int, int],
+    radius: float,
+    blades: int,
+    *,
+    centre: tuple[float, float],
+    rotation: float = 0.0,
+    parts: int = 1,
 ) -> NDArray[np.float64]:
     """Weights of a regular polygon of ``blades`` straight sides, as an iris with that many blades leaves open.
 
@@ -64,10 +85,11 @@ def polygonal(
     blades : number of sides, at least 3
     centre : the aperture's middle (u, v)
     rotation : degrees by which a corner is turned from the ``v`` axis
+    parts : of a view's cell along each axis
 
     Returns
     -------
-    (U, V) float64 in [0, 1]
+    (parts U, parts V) float64 in [0, 1]
     """
     if blades < 3:
         raise ValueError(f"a polygonal aperture has at least 3 blades, not {blades}")
@@ -92,7 +114,7 @@ def polygonal(
         empty = left > right
         return np.where(empty, 0.0, left), np.where(empty, 0.0, right)
 
-    return _coverage(grid, centre, chords)
+    return _coverage(grid, centre, chords, parts)
 
 
 def custom(mask: NDArray[np.float64], *, grid: tuple[int, int], source: Path) -> NDArray[np.float64]:
@@ -148,15 +170,24 @@ def largest_radius(lightfield: LightField) -> float:
     return float(min(to_edge, dead.min() if dead.size else np.inf))
 
 
-def _coverage(grid: tuple[int, int], centre: tuple[float, float], chords: _Chords) -> NDArray[np.float64]:
-    """Area of each view's cell inside a convex opening whose chord at height h (along u) is ``chords(h)``."""
+def view_weights(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the views, (M, U, V), of openings in PARTS x PARTS parts of a cell, (M, PARTS U, PARTS V)."""
+    number, rows, columns = cells.shape
+    return np.asarray(cells.reshape(number, rows // PARTS, PARTS, columns // PARTS, PARTS).mean(axis=(2, 4)))
+
+
+def _coverage(
+    grid: tuple[int, int], centre: tuple[float, float], chords: _Chords, parts: int
+) -> NDArray[np.float64]:
+    """Part of each cell, or part of one, inside a convex opening whose chord at height h (along u) is ``chords(h)``."""
     rows, columns = grid
-    heights = (np.arange(rows * LINES_PER_CELL) + 0.5) / LINES_PER_CELL - 0.5 - centre[0]
+    lines = LINES_PER_CELL // parts
+    heights = (np.arange(rows * parts * lines) + 0.5) / (parts * lines) - 0.5 - centre[0]
     left, right = chords(heights)
-    cell = np.arange(columns) - 0.5 - centre[1]
+    cell = np.arange(columns * parts) / parts - 0.5 - centre[1]
     low = np.maximum(left[:, None], cell)
-    high = np.minimum(right[:, None], cell + 1.0)
-    covered = np.maximum(high - low, 0.0)
-    area: NDArray[np.float64] = covered.reshape(rows, LINES_PER_CELL, columns).mean(axis=1)
+    high = np.minimum(right[:, None], cell + 1 / parts)
+    covered = np.maximum(high - low, 0.0) * parts
+    area: NDArray[np.float64] = covered.reshape(rows * parts, lines, columns * parts).mean(axis=1)
     area[area < 1e-9] = 0.0
     return area

@@ -10,14 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lfsynth.dataset_writing import locked, remove, working
+from lfsynth.dataset_writing import alone, locked, remove, working
 from lfsynth.errors import InputError
 from lfsynth.generate import Recipe
 from lfsynth.lfdof import Dataset, read_record, write_manifest
 from lfsynth.output_folder import OutputError, writing
 from lfsynth.readers import ReadOptions
 from lfsynth.scene_files import finished, write_scene
-from lfsynth.workers import each
+from lfsynth.surroundings import Surroundings
+from lfsynth.workers import each, each_elsewhere, elsewhere
+
+MOST_DEATHS = 2
+"""So many workers a light field may cost, on other machines, until it is set aside."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,9 @@ def run(
 ) -> list[Outcome]:
     """Make the scenes that are not there yet, and the manifest of all that are.
 
+    Within `joblib.parallel_config` another backend than joblib's own processes does the work. Its workers may be on
+    other machines, if these see the same files under the same paths; only names and settings travel.
+
     What an earlier run made otherwise of one of these light fields goes, even where it cannot be made now. A
     disk that is full stops the batch: no other light field would fit. What is made stays, and the same call
     goes on from there.
@@ -75,7 +82,7 @@ def run(
     ----------
     job : what to make; its dataset is locked while this runs
     scenes : light fields by name
-    jobs : processes
+    jobs : processes; those of a backend on other machines are as many as it has
     report : called in this process after each light field, in no particular order
     notice : called with a line on what the user should know of the run
 
@@ -87,6 +94,8 @@ def run(
     ------
     InputError
         If the dataset's folder cannot be used, or another run is using it.
+    UnfitWorkerError
+        If a worker on another machine lacks the files, or has other versions of what makes the pictures.
     OutputError
         If the dataset cannot be written any more.
     """
@@ -97,7 +106,7 @@ def run(
         outcomes[outcome.scene] = outcome
         report(outcome)
 
-    with locked(dataset, waiting=lambda: notice("waiting for the workers of a run that was killed")):
+    with locked(dataset, waiting=lambda: notice("waiting for light fields that workers have begun")):
         left = {}
         for scene, path in scenes.items():
             outcome = _finished(job, scene, path)
@@ -148,6 +157,9 @@ def _made(
     job: Job, left: dict[str, Path], jobs: int, notice: Callable[[str], None]
 ) -> Generator[Outcome, None, None]:
     """Make scenes, each as soon as a process is free for it."""
+    if elsewhere():
+        yield from _made_elsewhere(job, left)
+        return
 
     def done(scene: str, path: Path) -> Outcome | None:
         outcome = _finished(job, scene, path)
@@ -157,6 +169,42 @@ def _made(
     with closing(each(work, left, jobs=jobs, notice=notice, done=done, died=_died)) as made:
         for _, outcome in made:
             yield outcome
+
+
+def _made_elsewhere(job: Job, left: dict[str, Path]) -> Generator[Outcome, None, None]:
+    """Make scenes by workers that may be on other machines."""
+    calibration = tuple(path.absolute() for path in job.options.calibration)
+    there = replace(
+        job,
+        dataset=Dataset(job.dataset.root.absolute()),
+        options=replace(job.options, calibration=calibration),
+    )
+    surroundings = Surroundings.here(there.dataset, calibration)
+    work = functools.partial(_make_elsewhere, there, surroundings)
+    paths = {scene: path.absolute() for scene, path in left.items()}
+    with closing(each_elsewhere(work, paths, died=_died_elsewhere)) as made:
+        for scene, outcome in made:
+            # as the user named it
+            fault = outcome.fault.replace(str(outcome.path), str(left[scene]))
+            yield replace(outcome, path=left[scene], fault=fault)
+
+
+def _make_elsewhere(job: Job, surroundings: Surroundings, scene: str, path: Path) -> Outcome:
+    """Make one scene in a process that is not the run's child."""
+    surroundings.check(path)
+    with working(job.dataset, os.getpid()), alone(job.dataset, scene) as deaths:
+        surroundings.check(path)  # from here on no other run can take the dataset over
+        outcome = _finished(job, scene, path)
+        if outcome is not None:
+            return replace(outcome, made=True)  # made, but the news of it was lost
+        if deaths >= MOST_DEATHS:
+            return _died_elsewhere(scene, path)
+        return _make(job, scene, path, 1, os.getpid())
+
+
+def _died_elsewhere(scene: str, path: Path) -> Outcome:
+    fault = f"{MOST_DEATHS} workers died while they had it, perhaps for lack of memory"
+    return Outcome(scene, path, (), str(InputError(path, fault, "give the workers more memory")))
 
 
 def _died(scene: str, path: Path) -> Outcome:
@@ -202,5 +250,8 @@ def _write_manifest(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
                 "fault": outcome.fault,
             }
             rows.setdefault(outcome.scene, []).append(failure)
+        else:
+            # A network's file system may not show yet what another machine has written.
+            rows.setdefault(outcome.scene, list(outcome.rows))
     with writing(dataset.root):
         write_manifest(dataset, [row for scene in sorted(rows) for row in rows[scene]])

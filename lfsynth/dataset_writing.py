@@ -10,7 +10,9 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
 
 from lfsynth.errors import InputError
 from lfsynth.lfdof import SPLITS, STATE, Dataset
@@ -71,6 +73,39 @@ def working(dataset: Dataset, run: int) -> Iterator[bool]:
 
 
 @contextmanager
+def alone(dataset: Dataset, scene: str) -> Iterator[int]:
+    """Hold a scene for this process, whichever machine the others run on, which wait meanwhile.
+
+    Where a worker is given up for lost and another one takes over, the first may be at it still.
+
+    Yields
+    ------
+    how many processes have held it before, in this run, and were killed
+    """
+    path = dataset.state / f"{scene}.tries"
+    with writing(dataset.root):
+        tries = _held_for_good(path)
+    with tries:
+        with writing(dataset.root):
+            earlier = os.fstat(tries.fileno()).st_size
+            os.write(tries.fileno(), b".")
+        yield earlier
+        with writing(dataset.root):
+            path.unlink(missing_ok=True)
+
+
+def _held_for_good(path: Path) -> BinaryIO:
+    """The file, made where there is none, locked; not one that whoever held it before has removed."""
+    while True:
+        file = path.open("ab", buffering=0)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                return file
+        file.close()
+
+
+@contextmanager
 def replacing(dataset: Dataset, scene: str) -> Iterator[None]:
     """Take a scene out and have it written anew; what is half-written when that fails is removed.
 
@@ -109,6 +144,8 @@ def _sweep(dataset: Dataset, waiting: Callable[[], None] | None) -> None:
             fcntl.flock(workers, fcntl.LOCK_EX)
     for note in list(dataset.state.glob("*.begun")):
         remove(dataset, note.stem)
+        note.unlink()
+    for note in list(dataset.state.glob("*.tries")):
         note.unlink()
     for pattern in (".*.partial", f"{STATE}/.*.partial", "*_data/*/.*.partial"):
         for partial in list(dataset.root.glob(pattern)):

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lfsynth import aperture
+from lfsynth import aperture, dense
 from lfsynth.allinfocus import Method, all_in_focus
+from lfsynth.aperture import PARTS, Sampling
 from lfsynth.disparity import disparity_map, range_of
 from lfsynth.errors import InputError
 from lfsynth.frame import Frame, resample
@@ -39,6 +40,7 @@ class Recipe:
     radii : radii in view steps instead, ascending
     f_numbers : f-numbers instead, descending
     blades : sides of the aperture; 0 is a disk
+    aperture_sampling : how it is sampled
     focus : how many focus settings, spread evenly over the scene's disparity range
     slopes : disparities to focus at instead, ascending, the same for each light field
     size : height and width of the pictures; None: the views' own, less the margin
@@ -54,6 +56,7 @@ class Recipe:
     radii: tuple[float, ...] = ()
     f_numbers: tuple[float, ...] = ()
     blades: int = 0
+    aperture_sampling: Sampling = Sampling.VIEWS
     focus: int = 5
     slopes: tuple[float, ...] = ()
     size: tuple[int, int] | None = None
@@ -76,7 +79,8 @@ class Recipe:
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as JSON values."""
-        values = {**dataclasses.asdict(self), "ground_truth": self.ground_truth.value}
+        values = dataclasses.asdict(self)
+        values |= {"ground_truth": self.ground_truth.value, "aperture_sampling": self.aperture_sampling.value}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -118,15 +122,20 @@ def make_scene(lightfield: LightField, recipe: Recipe, *, threads: int = 1) -> S
         If the light field cannot serve the recipe.
     """
     disparity, confidence = disparity_map(lightfield)
-    radii, openings = _apertures(lightfield, recipe)
+    radii, cells = _apertures(lightfield, recipe)
+    openings = aperture.view_weights(cells)
     slopes = _slopes(lightfield, range_of(disparity, confidence), recipe)
     margin = full_aperture_margin(lightfield, slopes, openings)
     frame = _frame(lightfield, recipe, margin)
-    _check_memory(lightfield, recipe, frame)
+    _check_memory(lightfield, recipe, frame, len(radii))
     known = disparity if lightfield.disparity is None else lightfield.disparity
     truth = all_in_focus(lightfield, method=recipe.ground_truth, disparity=disparity, threads=threads)
+    if recipe.aperture_sampling is Sampling.DENSE:
+        defocused = dense.refocus_dense(lightfield, slopes, cells, disparity, frame=frame, threads=threads)
+    else:
+        defocused = refocus(lightfield, slopes, openings, frame=frame, threads=threads)
     return Scene(
-        defocused=refocus(lightfield, slopes, openings, frame=frame, threads=threads),
+        defocused=defocused,
         ground_truth=resample(truth, frame),
         slopes=slopes,
         radii=radii,
@@ -137,7 +146,7 @@ def make_scene(lightfield: LightField, recipe: Recipe, *, threads: int = 1) -> S
 
 
 def _apertures(lightfield: LightField, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radii in view steps, ascending, and the weights of the views, (M, U, V)."""
+    """Radii in view steps, ascending, and the openings in parts of the views' cells, (M, PARTS U, PARTS V)."""
     if recipe.radii:
         radii = np.array(recipe.radii)
     elif recipe.f_numbers:
@@ -155,8 +164,11 @@ def _apertures(lightfield: LightField, recipe: Recipe) -> tuple[NDArray[np.float
     centre = lightfield.centre
     grid = lightfield.grid
     if recipe.blades:
-        return radii, np.stack([aperture.polygonal(grid, r, recipe.blades, centre=centre) for r in radii])
-    return radii, np.stack([aperture.circular(grid, r, centre=centre) for r in radii])
+        blades = recipe.blades
+        return radii, np.stack(
+            [aperture.polygonal(grid, r, blades, centre=centre, parts=PARTS) for r in radii]
+        )
+    return radii, np.stack([aperture.circular(grid, r, centre=centre, parts=PARTS) for r in radii])
 
 
 def _slopes(lightfield: LightField, disparities: tuple[float, float], recipe: Recipe) -> NDArray[np.float64]:
@@ -184,10 +196,12 @@ def _frame(lightfield: LightField, recipe: Recipe, margin: tuple[int, int]) -> F
         raise InputError(lightfield.source, str(error), "take smaller slopes or radii") from error
 
 
-def _check_memory(lightfield: LightField, recipe: Recipe, frame: Frame) -> None:
+def _check_memory(lightfield: LightField, recipe: Recipe, frame: Frame, apertures: int) -> None:
     """Refuse what would have the process killed."""
     height, width = frame.size
     needed = 4 * recipe.pairs * height * width * lightfield.views.shape[4]
+    if recipe.aperture_sampling is Sampling.DENSE:
+        needed += dense.memory(lightfield, apertures)
     free = free_memory()
     if needed > free:
         raise InputError(

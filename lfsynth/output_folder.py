@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,13 +35,15 @@ def held(root: Path) -> Iterator[None]:
     """
     with writing(root):
         (root / STATE).mkdir(parents=True, exist_ok=True)
-        lock = (root / STATE / "lock").open("a+")
+        lock = lock_of(root).open("a+")
     with lock:
         with writing(root):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = os.pread(lock.fileno(), 20, 0).decode(errors="replace") or "unknown"
+                holder = (
+                    os.pread(lock.fileno(), 20, 0).decode(errors="replace").partition(" ")[0] or "unknown"
+                )
                 raise InputError(
                     root,
                     f"another run (process {holder}) is writing here",
@@ -48,12 +52,19 @@ def held(root: Path) -> Iterator[None]:
             # On a full disk the number cannot be told; what the holder removes may make room.
             with suppress(OSError):
                 os.ftruncate(lock.fileno(), 0)
-                os.write(lock.fileno(), str(os.getpid()).encode())
+                # With more than its number, no other run on any machine writes the same here.
+                os.write(lock.fileno(), f"{os.getpid()} {socket.gethostname()} {time.time_ns()}".encode())
+                os.fsync(lock.fileno())
         try:
             yield
         finally:
             with writing(root):
                 os.ftruncate(lock.fileno(), 0)
+
+
+def lock_of(root: Path) -> Path:
+    """The file that holds a folder; while a run does, its text is the run's alone."""
+    return root / STATE / "lock"
 
 
 @contextmanager

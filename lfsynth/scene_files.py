@@ -174,6 +174,7 @@ class _Rows:
             "light_field": light_field,
             "version": __version__,
             "bits": recipe.bits,
+            "aperture_sampling": recipe.aperture_sampling.value,
             "height": height,
             "width": width,
             "step": made.step,

@@ -14,6 +14,7 @@ from lfsynth.commands.options import (
     blades_option,
     numbers,
     reading,
+    sampling_option,
     size_of,
     size_option,
 )
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--radii", metavar="R,R,...", help="Apertures by radius in view steps instead.")
 @click.option("--f-numbers", metavar="N,N,...", help="Apertures by f-number, where light fields tell it.")
 @blades_option
+@sampling_option
 @click.option(
     "--focus", default=5, show_default=True, type=click.IntRange(1, 100), help="How many focus settings."
 )
@@ -76,6 +78,12 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=click.IntRange(1), help="Only so many light fields, the first by name.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Processes. Default: as cores and memory allow.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Let the workers of this Dask scheduler do it, as tcp://scheduler:8786 (extra cluster); they must see the "
+    "folders under the same paths.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and its time and disk; write nothing.")
 @reading
 @click.pass_obj
@@ -87,6 +95,7 @@ def command(
     radii: str | None,
     f_numbers: str | None,
     blades: int,
+    sampling: str,
     focus: int,
     slopes: str | None,
     size: str,
@@ -97,6 +106,7 @@ def command(
     check_every: int | None,
     limit: int | None,
     jobs: int | None,
+    cluster: str | None,
     dry_run: bool,
     options: ReadOptions,
 ) -> int:
@@ -107,6 +117,7 @@ def command(
     stopped goes on when started again; what is done is not made anew.
     """
     from lfsynth.allinfocus import Method
+    from lfsynth.aperture import Sampling
     from lfsynth.batch import Job
     from lfsynth.generate import Recipe
     from lfsynth.lfdof import Dataset
@@ -117,11 +128,14 @@ def command(
         raise InputError(
             "--blades", f"an aperture of {blades} blades has no opening", "give at least 3, or 0 for a disk"
         )
+    if cluster is not None and jobs is not None:
+        raise InputError("--jobs", "given together with --cluster", "start as many workers as wanted")
     recipe = Recipe(
         apertures=apertures,
         radii=numbers("--radii", radii, positive=True),
         f_numbers=numbers("--f-numbers", f_numbers, positive=True),
         blades=blades,
+        aperture_sampling=Sampling(sampling),
         focus=focus,
         slopes=numbers("--slopes", slopes),
         size=size_of(size),
@@ -142,6 +156,11 @@ def command(
         return forecast(job, scenes, jobs)
     from lfsynth.commands.progress import run_with_progress
 
+    if cluster is not None:
+        from lfsynth.cluster import connected
+
+        with connected(cluster, lambda line: click.echo(line, err=True)):
+            return run_with_progress(job, scenes, jobs)
     return run_with_progress(job, scenes, jobs)
 
 

@@ -28,6 +28,9 @@ FORMATS = ("folder", "hci", "eslf", "tiled", "mat", "hdf5", "hci-hdf5", "lytro")
 METHODS = ("robust-average", "centre-view")
 """Values of `lfsynth.allinfocus.Method`."""
 
+SAMPLINGS = ("views", "dense")
+"""Values of `lfsynth.aperture.Sampling`."""
+
 _READING = (
     click.option(
         "--transfer",
@@ -63,6 +66,15 @@ size_option = click.option(
 )
 blades_option = click.option(
     "--blades", default=0, type=click.IntRange(0, 99), help="Sides of a polygonal aperture; 0: a disk."
+)
+
+sampling_option = click.option(
+    "--aperture-sampling",
+    "sampling",
+    default=SAMPLINGS[0],
+    show_default=True,
+    type=click.Choice(SAMPLINGS),
+    help="At the captured views alone, which blurs by a spot for each; or densely, by disparity, as a lens does.",
 )
 
 

@@ -15,6 +15,7 @@ from lfsynth.commands.options import (
     numbers,
     path_argument,
     reading,
+    sampling_option,
     size_option,
 )
 from lfsynth.errors import InputError
@@ -44,6 +45,7 @@ SWEEP_FPS = 12.0
 @click.option("--f-number", type=float, help="F-number of the aperture instead.")
 @click.option("--inner-radius", type=float, help="Radius of a central stop, as of a mirror lens.")
 @blades_option
+@sampling_option
 @click.option(
     "--mask",
     type=click.Path(path_type=Path),
@@ -61,17 +63,20 @@ def command(
     f_number: float | None,
     inner_radius: float | None,
     blades: int,
+    sampling: str,
     mask: Path | None,
     size: str,
     bits: str,
     out: Path,
     options: ReadOptions,
 ) -> None:
-    """Refocus a light field by shift-and-add through a synthetic aperture."""
+    """Refocus a light field through a synthetic aperture."""
     import numpy as np
 
     from lfsynth import pictures
-    from lfsynth.disparity import disparity_range
+    from lfsynth.aperture import Sampling, view_weights
+    from lfsynth.dense import refocus_dense
+    from lfsynth.disparity import disparity_map, range_of
     from lfsynth.machine import cores
     from lfsynth.readers import read_light_field
     from lfsynth.refocus import refocus
@@ -89,15 +94,24 @@ def command(
     check_output(out, path, (".gif", ".png", ".apng") if sweep else (".png", ".tif", ".tiff"))
     lightfield = read_light_field(path, options)
     if mask is not None:
-        weights = _custom(mask, lightfield)
+        cells = _custom(mask, lightfield)
     else:
-        weights = _opening(lightfield, radius, f_number, inner_radius, blades)
+        cells = _opening(lightfield, radius, f_number, inner_radius, blades)
+    dense = Sampling(sampling) is Sampling.DENSE
+    if sweep or dense:
+        disparity, confidence = disparity_map(lightfield)
     if sweep:
-        nearest, farthest = disparity_range(lightfield)
+        nearest, farthest = range_of(disparity, confidence)
         slopes = farthest + (nearest - farthest) * (1 - np.cos(np.linspace(0, np.pi, SWEEP_FRAMES))) / 2
     frame = frame_of(size, lightfield.size)
     try:
-        made = refocus(lightfield, slopes, weights[None], frame=frame, threads=cores())[:, 0]
+        if dense:
+            made = refocus_dense(lightfield, slopes, cells[None], disparity, frame=frame, threads=cores())[
+                :, 0
+            ]
+        else:
+            weights = view_weights(cells[None])
+            made = refocus(lightfield, slopes, weights, frame=frame, threads=cores())[:, 0]
     except ValueError as error:
         raise InputError(path, str(error), "change --slope or the aperture") from error
     if sweep:
@@ -122,7 +136,7 @@ def _opening(
     inner_radius: float | None,
     blades: int,
 ) -> NDArray[np.float64]:
-    """Weights of the views, (U, V), of an aperture given by numbers."""
+    """Parts of the views' cells, (PARTS U, PARTS V), that an aperture given by numbers leaves open."""
     from lfsynth import aperture
 
     if f_number is not None:
@@ -132,16 +146,16 @@ def _opening(
     grid, centre = lightfield.grid, lightfield.centre
     try:
         if blades:
-            return aperture.polygonal(grid, radius, blades, centre=centre)
+            return aperture.polygonal(grid, radius, blades, centre=centre, parts=aperture.PARTS)
         if inner_radius is not None:
-            return aperture.ring(grid, radius, inner_radius, centre=centre)
-        return aperture.circular(grid, radius, centre=centre)
+            return aperture.ring(grid, radius, inner_radius, centre=centre, parts=aperture.PARTS)
+        return aperture.circular(grid, radius, centre=centre, parts=aperture.PARTS)
     except ValueError as error:
         raise InputError("aperture", str(error), "correct --radius, --inner-radius or --blades") from error
 
 
 def _custom(path: Path, lightfield: LightField) -> NDArray[np.float64]:
-    """Weights of the views, (U, V), from a file."""
+    """Parts of the views' cells, (PARTS U, PARTS V), from a file of weights: all of a cell have the same."""
     import numpy as np
 
     from lfsynth import aperture
@@ -165,4 +179,5 @@ def _custom(path: Path, lightfield: LightField) -> NDArray[np.float64]:
             raise InputError(
                 path, f"is no mask ({error})", "give U lines of V numbers, a .npy array or a picture"
             ) from error
-    return aperture.custom(mask, grid=lightfield.grid, source=path)
+    weights = aperture.custom(mask, grid=lightfield.grid, source=path)
+    return weights.repeat(aperture.PARTS, axis=0).repeat(aperture.PARTS, axis=1)
