@@ -1,5 +1,5 @@
-# make demo                 simulated light fields to pairs, and a contact sheet of them, under demo/
-# make demo DATA=folder     the same from your own light fields, under demo/own/
+# make demo                 from simulated raw captures to a deblurred picture; leaves demo/report.html
+# make demo DATA=folder     the same from your own captures or light fields; leaves demo/own/report.html
 # make test                 every check: ruff, mypy, pytest
 # make lint | format | clean
 # Each sets up .venv first where it has to. PYTHON=... names another interpreter, of 3.11 or later.

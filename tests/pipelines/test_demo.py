@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,16 +31,25 @@ def light_fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def generate(light_fields: Path, out: Path, *options: str) -> int:
-    return demo.lfsynth("generate", "--lf-dir", str(light_fields), "--out", str(out), *options)
+    return demo.run("lfsynth", "generate", "--lf-dir", str(light_fields), "--out", str(out), *options)
 
 
-def test_without_data(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def brief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smaller captures and a shorter training; the rest is as the user has it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     window = demo.SIMULATION.index("--window") + 1
-    smaller = (*demo.SIMULATION[:window], "960x1440", *demo.SIMULATION[window + 1 :])
+    smaller = (*demo.SIMULATION[:window], "1500x2100", *demo.SIMULATION[window + 1 :])
     monkeypatch.setattr(demo, "SIMULATION", smaller)
+    patch = demo.TRAINING.index("--patch") + 1
+    monkeypatch.setattr(demo, "TRAINING", (*demo.TRAINING[:patch], "16", *demo.TRAINING[patch + 1 :]))
+    monkeypatch.setattr(demo, "STEPS", 8)
+    monkeypatch.setattr(demo, "MOST_SCORED", 2)
+    monkeypatch.setattr(demo, "MOST_DEBLURRED", 2)
+
+
+@pytest.mark.usefixtures("brief")
+def test_without_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
     assert demo.command.main(["--out", str(out)], standalone_mode=False) == 0
     rows = read_manifest(out / "lfdof")
@@ -52,25 +64,87 @@ def test_without_data(
     assert sheet.shape[2] == 3
     assert sheet.shape[1] > 7 * TILE
     printed = capsys.readouterr().out
-    assert f"$ lfsynth simulate --out {out}/raw --scene photographs" in printed
+    assert "$ lfsynth simulate --scene photographs --shots 2 --window 1500x2100" in printed
     assert "2 of 2 captures can be decoded" in printed
-    assert f"$ lfsynth generate --lf-dir {out}/raw --out {out}/lfdof" in printed
-    assert str(out / "contact_sheet.png") in printed
+    assert f"--lf-dir {out}/raw --out {out}/lfdof" in printed
+    assert re.search(r"training: done after [68] steps", printed)
     with pytest.raises(SystemExit, match="0"):
         cli.main(["verify", str(out / "lfdof")])
+    report = (out / "report.html").read_text()
+    for title in ("Captures", "Pairs", "Alignment", "Point spread functions", "Training", "Scores"):
+        assert f". {title}</h2>" in report
+    assert "The captures are <b>simulated</b>" in report
+    assert "that it has not seen" in report
+    # the lens has no lattice, the light field one of the spacing that it was made with
+    comparison = json.loads((out / "psf" / "comparison" / "compare.json").read_text())
+    lens, light_field = comparison["kernels"]
+    assert lens["spot_period"] is None
+    assert light_field["spot_period"] == pytest.approx(demo.TARGET_SPACING, abs=0.05)
+    assert len(list((out / "deblurred").glob("*_compare.png"))) == 2
+    assert_shown_whole(out)
 
 
+def assert_shown_whole(out: Path) -> None:
+    """Links lead to files, and pictures are inside."""
+    report = (out / "report.html").read_text()
+    for link in re.findall(r'href="([^"#]+)"', report):
+        assert (out / link).is_file(), link
+    sources = re.findall(r'src="([^"]+)"', report)
+    assert len(sources) >= 6
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+@pytest.mark.usefixtures("brief")
 def test_own_data_with_a_bad_file_among_it(
-    tmp_path: Path, light_fields: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, light_fields: Path, browser: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = tmp_path / "own", tmp_path / "out"
     folder.mkdir()
     (folder / "cat.h5").symlink_to(light_fields / "cat.h5")
     (folder / "torn.h5").write_bytes(b"torn")
-    assert demo.command.main(["--data", str(folder), "--out", str(out)], standalone_mode=False) == 1
+    arguments = ["--data", str(folder), "--out", str(out)]
+    assert demo.command.main(arguments, standalone_mode=False) == 1
     assert (out / "contact_sheet.png").exists()
     assert "torn.h5" in capsys.readouterr().out
     assert not (out / "raw").exists()
+    report = (out / "report.html").read_text()
+    assert "these scores say nothing of other scenes" in report
+    assert_shown_whole(out)
+
+    # the same command again finds all that is done
+    assert demo.command.main(arguments, standalone_mode=False) == 1
+    again = "".join(capsys.readouterr())
+    assert re.search(r"step-0+(\d+)\.pth: going on after step \1\n", again)
+    assert "0 made, 2 there already" in again
+
+    browser.driver.get((out / "report.html").as_uri())
+    loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 0)"
+    assert browser.driver.execute_script(loaded)
+    assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= 1280
+    assert browser.errors() == []
+
+
+def test_a_step_that_fails_ends_the_demo_with_its_line(
+    tmp_path: Path, light_fields: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lfdof").write_text("in the way")
+    code = demo.command.main(["--data", str(light_fields), "--out", str(tmp_path)], standalone_mode=False)
+    assert code == 2
+    assert "lfdof" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(("pairs", "epochs", "repeats"), [(15, 16, 4), (1, 16, 60), (300, 3, 1), (960, 1, 1)])
+def test_the_training_is_as_long_whatever_the_data(pairs: int, epochs: int, repeats: int) -> None:
+    words = demo._length(pairs)
+    told = dict(zip(words[::2], words[1::2], strict=True))
+    assert (told["--epochs"], told["--repeats"]) == (str(epochs), str(repeats))
+    steps = epochs * -(-pairs * repeats // demo.BATCH)
+    assert steps == pytest.approx(demo.STEPS, rel=0.1)
+
+
+def test_of_many_pairs_the_training_takes_some() -> None:
+    assert demo._length(100_000) == ("--epochs", "1", "--stop-after", str(demo.STEPS))
 
 
 def test_nothing_to_work_on_is_said_in_one_line(

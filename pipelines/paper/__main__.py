@@ -1,0 +1,5 @@
+"""``python -m pipelines.paper``."""
+
+from pipelines.paper.command import main
+
+main()
