@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from drbnet.terminal import SETTINGS, debug_option
 from lfsynth.command_line import run as run_command
 from lfsynth.errors import InputError
 
@@ -22,7 +23,7 @@ Examples:
 @click.command(
     "drbnet.convert",
     epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
 @click.argument("released", type=click.Path(path_type=Path))
 @click.option(
@@ -36,7 +37,7 @@ Examples:
     type=click.Choice(["dpdnet", "kpac", "kpac-2", "ifan", "ifan-dual"]),
     help="What it must be of.  [default: what it looks like]",
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@debug_option
 def cli(released: Path, to: Path, model: str | None, debug: bool) -> None:
     """Convert RELEASED weights of another network: KPAC's .npz, DPDNet's .hdf5 for single pictures, IFAN's state dict.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -10,6 +9,17 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from drbnet.choices import Autocast, Device
+from drbnet.terminal import (
+    SETTINGS,
+    Shown,
+    autocast_option,
+    debug_option,
+    device_option,
+    in_bytes,
+    memory_option,
+    threads_option,
+    weights_option,
+)
 from lfsynth.command_line import run as run_command
 from lfsynth.errors import InputError
 
@@ -26,35 +36,21 @@ Examples:
 """
 
 
-class Shown:
-    """What the user sees: on a terminal a bar of the picture that is being made; a line for each that is done."""
+class _Shown(Shown):
+    """A bar of the picture that is being made."""
 
     def __init__(self, count: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        console = Console(file=sys.stderr)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[megapixels]}"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
+            megapixels="",
         )
-        self._task = self._bar.add_task("", total=None, megapixels="")
         self._count, self._done, self._began = count, 0, time.monotonic()
-
-    def __enter__(self) -> Shown:
-        """Show the bar."""
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take it away."""
-        self._bar.stop()
 
     def begun(self, task: Task) -> Progress:
         """A task begins."""
@@ -74,35 +70,22 @@ class Shown:
         self._done += 1
         source, target = outcome.task.sources[0], outcome.task.target
         if outcome.fault:
-            self._bar.console.print(
-                f"set aside: {outcome.fault}", markup=False, highlight=False, soft_wrap=True
-            )
+            self.fault(outcome.fault)
         elif not outcome.made:
-            self._line(f"{source}: {target} is there already")
+            self.line(f"{source}: {target} is there already")
         else:
             seconds, megapixels = time.monotonic() - self._began, outcome.pixels / 1e6
             pace = f"{megapixels:.1f} megapixels in {seconds:.0f} s, {seconds / max(megapixels, 1e-6):.1f} s each"
-            self._line(f"{source}: {target} ({pace})")
-
-    def _line(self, text: str) -> None:
-        if self._bar.disable:
-            click.echo(text)
-        else:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.line(f"{source}: {target} ({pace})")
 
 
 @click.command(
     "drbnet.deblur",
     epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN...")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Trained weights: .safetensors, .pth, or a checkpoint. Which network it is, they tell.",
-)
+@weights_option("Trained weights: .safetensors, .pth, or a checkpoint. Which network it is, they tell.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -125,21 +108,11 @@ class Shown:
 )
 @click.option("--left", type=click.Path(path_type=Path), help="Dual networks: left view, or folder of them.")
 @click.option("--again", is_flag=True, help="Make results anew that are there already.")
-@click.option(
-    "--device", type=click.Choice([one.value for one in Device]), default="auto", help="[default: auto]"
-)
-@click.option(
-    "--autocast",
-    type=click.Choice([one.value for one in Autocast]),
-    default="none",
-    help="Half precision, faster where the device has it.  [default: none]",
-)
-@click.option("--threads", type=click.IntRange(1), help="On the CPU.  [default: all cores]")
-@click.option(
-    "--memory",
-    type=click.FloatRange(0.05),
-    metavar="GB",
-    help="For a tile of the picture; larger tiles waste less.  [default: half of what is free, on the CPU at most 1.5]",
+@device_option
+@autocast_option
+@threads_option
+@memory_option(
+    "For a tile of the picture; larger tiles waste less.  [default: half of what is free, on the CPU at most 1.5]"
 )
 @click.option("--tile", type=click.IntRange(1), metavar="PX", help="Side of tiles.  [default: by memory]")
 @click.option(
@@ -149,7 +122,7 @@ class Shown:
     help="That tiles lose at their edges; less is faster, and seams may show.  [default: as far as the network "
     "looks, 144 for DRBNet]",
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@debug_option
 def cli(
     inputs: tuple[str, ...],
     weights: Path,
@@ -192,7 +165,7 @@ def cli(
         weights,
         device=Device(device),
         autocast=Autocast(autocast),
-        memory=None if memory is None else int(memory * 1e9),
+        memory=in_bytes(memory),
         tile=tile,
         margin=margin,
     )
@@ -203,7 +176,7 @@ def cli(
     if views is not None and not deblurrer.architecture.dual:
         raise InputError(weights, "is of a network for single pictures", "leave out --right and --left")
     job = Job(deblurrer, Output(quality, compare), again=again, debug=debug)
-    with Shown(len(tasks)) as shown:
+    with _Shown(len(tasks)) as shown:
         outcomes = run(job, tasks, report=shown.ended, begun=shown.begun)
     bad = [one for one in outcomes if one.fault]
     if len(tasks) > 1:

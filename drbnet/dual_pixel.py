@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drbnet.pairing import Finding, Pair, Split
 from lfsynth.errors import InputError
-from lfsynth.pairing import FARTHEST, name_below, pictures_below
+from lfsynth.pairing import far_apart, name_below, pictures_below
 
 VIEWS = "CRL"
 """Combined, right and left view of a dual-pixel sensor, in the order that networks take them."""
@@ -73,7 +73,7 @@ def find_pixeldp(root: Path, split: Split | None) -> Iterator[Finding]:
 def _in_sorted_order(root: Path, sources: Path, targets: Path) -> Iterator[Finding]:
     inputs, partners = pictures_below(sources), pictures_below(targets)
     if len(inputs) != len(partners):
-        apart = next((a for a, b in zip(inputs, partners, strict=False) if _far(a, b)), None)
+        apart = next((a for a, b in zip(inputs, partners, strict=False) if far_apart(a, b)), None)
         longest = max(inputs, partners, key=len)
         first = (apart or longest[min(len(inputs), len(partners))]).name
         fault = f"holds {len(inputs)} pictures, {targets} {len(partners)}, first apart at {first}"
@@ -81,19 +81,11 @@ def _in_sorted_order(root: Path, sources: Path, targets: Path) -> Iterator[Findi
         yield InputError(sources, fault, cure)
         return
     for path, partner in zip(inputs, partners, strict=True):
-        if _far(path, partner):
+        if far_apart(path, partner):
             fault = f"comes with {partner.name} in sorted order, whose number is too far from its own"
             yield InputError(path, fault, f"see whether one is missing or misnamed in {targets}")
         else:
             yield Pair(name_below(root, path), (path,), partner)
-
-
-def _far(source: Path, target: Path) -> bool:
-    """Whether the numbers in the names differ by more than those of a pair."""
-    one, other = ([int(digits) for digits in re.findall(r"\d+", path.stem)] for path in (source, target))
-    if len(one) != len(other):
-        one, other = one[-1:], other[-1:]
-    return any(abs(a - b) > FARTHEST for a, b in zip(one, other, strict=False))
 
 
 def with_views(findings: Iterable[Finding]) -> Iterator[Finding]:

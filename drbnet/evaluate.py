@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from drbnet.choices import Device
+from drbnet.terminal import (
+    SETTINGS,
+    Shown,
+    debug_option,
+    device_option,
+    in_bytes,
+    memory_option,
+    threads_option,
+    weights_option,
+)
 from lfsynth.command_line import run as run_command
 from lfsynth.errors import InputError
 
@@ -36,26 +45,14 @@ Protocols (see drbnet/protocols.py; all crop to multiples of 16 px):
 """
 
 
-class Shown:
-    """What the user sees: a line for each pair, and on a terminal a bar of all."""
+class _Shown(Shown):
+    """A bar of all pairs."""
 
     def __init__(self, count: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-        console = Console(file=sys.stderr)
         columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=count)
-
-    def __enter__(self) -> Shown:
-        """Show the bar."""
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take it away."""
-        self._bar.stop()
+        super().__init__(*columns, total=count)
 
     def ended(self, outcome: Outcome) -> None:
         """A pair has been scored, or set aside."""
@@ -63,24 +60,19 @@ class Shown:
 
         self._bar.advance(self._task)
         if outcome.row is None:
-            self._bar.console.print(
-                f"set aside: {outcome.fault}", markup=False, highlight=False, soft_wrap=True
-            )
-        elif self._bar.disable:
-            click.echo(line(outcome.row))
+            self.fault(str(outcome.fault))
         else:
-            self._bar.console.print(line(outcome.row), markup=False, highlight=False, soft_wrap=True)
+            self.line(line(outcome.row))
 
 
 @click.command(
     "drbnet.evaluate",
     epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="Trained weights: .safetensors, .pth, or a checkpoint.  [default: none, the inputs alone are scored]",
+@weights_option(
+    "Trained weights: .safetensors, .pth, or a checkpoint.  [default: none, the inputs alone are scored]",
+    required=False,
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Dataset with sharp pictures.")
 @click.option("--protocol", type=click.Choice(PROTOCOLS), default="paper", help="[default: paper]")
@@ -101,17 +93,12 @@ class Shown:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="So many pairs, evenly spread.")
 @click.option("--again", is_flag=True, help="Score pictures anew that an earlier run has scored.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the intervals.  [default: 0]")
-@click.option(
-    "--device", type=click.Choice([one.value for one in Device]), default="auto", help="[default: auto]"
+@device_option
+@threads_option
+@memory_option(
+    "For a picture; larger ones are cut into tiles, to the same scores.  [default: half of what is free]"
 )
-@click.option("--threads", type=click.IntRange(1), help="On the CPU.  [default: all cores]")
-@click.option(
-    "--memory",
-    type=click.FloatRange(0.05),
-    metavar="GB",
-    help="For a picture; larger ones are cut into tiles, to the same scores.  [default: half of what is free]",
-)
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@debug_option
 def cli(
     weights: Path | None,
     data: Path,
@@ -144,9 +131,8 @@ def cli(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = protocols.PROTOCOLS[protocol]()
-    memory_bytes = None if memory is None else int(memory * 1e9)
     deblurrer = (
-        None if weights is None else Deblurrer.load(weights, device=Device(device), memory=memory_bytes)
+        None if weights is None else Deblurrer.load(weights, device=Device(device), memory=in_bytes(memory))
     )
     dual = deblurrer is not None and deblurrer.architecture.dual
     found, count = _pairs(data, layout, split, dual, limit)
@@ -160,7 +146,7 @@ def cli(
     scorer = scoring.Scorer(chosen, deblurrer, lpips, place)
     click.echo(f"{found.describe()}; {chosen}")
     # TF32 would cost three of float32's seven digits.
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), Shown(len(found)) as shown:
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), _Shown(len(found)) as shown:
         outcomes = scoring.run(scorer, found.pairs, data, folder, again=again, report=shown.ended)
     rows = [one.row for one in outcomes if one.row is not None]
     if not rows:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from drbnet.terminal import SETTINGS, debug_option, weights_option
 from lfsynth.command_line import run as run_command
 from lfsynth.errors import InputError
 
@@ -204,16 +205,11 @@ def _largest_difference(subject: _Subject, computed: Any) -> float:
 @click.command(
     "drbnet.export",
     epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Trained weights, as drbnet.deblur takes them.",
-)
+@weights_option("Trained weights, as drbnet.deblur takes them.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A file named .onnx or .pt2.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@debug_option
 def cli(weights: Path, out: Path, debug: bool) -> int:
     """Write a network as ONNX or as torch.export's file, for pictures of any size, and check it.
 

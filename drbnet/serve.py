@@ -10,6 +10,16 @@ from typing import NoReturn
 import click
 
 from drbnet.choices import Autocast, Device
+from drbnet.terminal import (
+    SETTINGS,
+    autocast_option,
+    debug_option,
+    device_option,
+    in_bytes,
+    memory_option,
+    threads_option,
+    weights_option,
+)
 from lfsynth.command_line import run as run_command
 from lfsynth.errors import InputError
 
@@ -25,14 +35,9 @@ Examples:
 @click.command(
     "drbnet.serve",
     epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Trained weights: .safetensors, .pth, or a checkpoint, of a network for single pictures.",
-)
+@weights_option("Trained weights: .safetensors, .pth, or a checkpoint, of a network for single pictures.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -60,23 +65,11 @@ Examples:
     default=16,
     help="Photographs that are worked on or wait; more are refused.  [default: 16]",
 )
-@click.option(
-    "--device", type=click.Choice([one.value for one in Device]), default="auto", help="[default: auto]"
-)
-@click.option(
-    "--autocast",
-    type=click.Choice([one.value for one in Autocast]),
-    default="none",
-    help="Half precision, faster where the device has it.  [default: none]",
-)
-@click.option("--threads", type=click.IntRange(1), help="On the CPU.  [default: all cores]")
-@click.option(
-    "--memory",
-    type=click.FloatRange(0.05),
-    metavar="GB",
-    help="For a tile of the picture.  [default: half of what is free, on the CPU at most 1.5]",
-)
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@device_option
+@autocast_option
+@threads_option
+@memory_option("For a tile of the picture.  [default: half of what is free, on the CPU at most 1.5]")
+@debug_option
 def cli(
     weights: Path,
     host: str,
@@ -115,7 +108,7 @@ def cli(
         weights,
         device=Device(device),
         autocast=Autocast(autocast),
-        memory=None if memory is None else int(memory * 1e9),
+        memory=in_bytes(memory),
     )
     if deblurrer.architecture.dual:
         raise InputError(

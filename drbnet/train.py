@@ -12,6 +12,7 @@ import click
 
 from drbnet import configuration
 from drbnet.options import GROUPS, Config
+from drbnet.terminal import SETTINGS, debug_option
 from lfsynth.command_line import run as run_command
 
 EXAMPLES = """\b
@@ -85,11 +86,11 @@ def _default(value: Any) -> str:
     "drbnet.train",
     cls=GroupedCommand,
     epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of options.")
 @_add_options
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@debug_option
 def cli(config_file: Path | None, debug: bool, **given: Any) -> int:
     """Train DRBNet, or a network that it is compared with: stage 1 on light-field pairs, stage 2 on real ones.
 

@@ -49,6 +49,14 @@ def same_name(folder: Path) -> Key:
     return lambda path: path.relative_to(folder).with_suffix("").as_posix()
 
 
+def far_apart(source: Path, target: Path) -> bool:
+    """Whether numbers in the names differ by more than those of a DPDD pair; the last ones where not all compare."""
+    one, other = ([int(digits) for digits in re.findall(r"\d+", path.stem)] for path in (source, target))
+    if len(one) != len(other):
+        one, other = one[-1:], other[-1:]
+    return any(abs(a - b) > FARTHEST for a, b in zip(one, other, strict=False))
+
+
 _APERTURE = re.compile(r"_ap\d+_\d+$")
 
 

@@ -20,7 +20,6 @@ What has no partner, or more than one, is set aside and never guessed.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -29,10 +28,10 @@ from pathlib import Path
 from lfsynth.errors import InputError
 from lfsynth.lfdof import SPLITS, Dataset
 from lfsynth.pairing import (
-    FARTHEST,
     TARGETS,
     Match,
     are_folders,
+    far_apart,
     matched,
     name_below,
     pictures_below,
@@ -223,7 +222,7 @@ def _dpdd(root: Path) -> Iterator[Match]:
 def _in_sorted_order(sources: Path, targets: Path) -> Iterator[Match]:
     inputs, partners = pictures_below(sources), pictures_below(targets)
     if len(inputs) != len(partners):
-        apart = next((a.name for a, b in zip(inputs, partners, strict=False) if _far(a, b)), None)
+        apart = next((a.name for a, b in zip(inputs, partners, strict=False) if far_apart(a, b)), None)
         where = f", first apart at {apart}" if apart else ""
         fault = f"holds {len(inputs)} pictures, {targets} {len(partners)}{where}"
         yield (
@@ -232,17 +231,11 @@ def _in_sorted_order(sources: Path, targets: Path) -> Iterator[Match]:
         )
         return
     for path, partner in zip(inputs, partners, strict=True):
-        if _far(path, partner):
+        if far_apart(path, partner):
             fault = f"comes with {partner.name} in sorted order, whose number is too far from its own"
             yield path, InputError(path, fault, f"see whether one is missing or misnamed in {targets}")
         else:
             yield path, partner
-
-
-def _far(source: Path, target: Path) -> bool:
-    """Whether the last numbers in the names differ by more than those of a pair."""
-    numbers = [re.findall(r"\d+", path.stem) for path in (source, target)]
-    return all(numbers) and abs(int(numbers[0][-1]) - int(numbers[1][-1])) > FARTHEST
 
 
 def _realdof(root: Path) -> Iterator[Match]:

@@ -117,7 +117,7 @@ def test_own_data_with_a_bad_file_among_it(
     assert re.search(r"step-0+(\d+)\.pth: going on after step \1\n", again)
     assert "0 made, 2 there already" in again
 
-    browser.driver.get((out / "report.html").as_uri())
+    browser.open(out / "report.html")
     loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 0)"
     assert browser.driver.execute_script(loaded)
     assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= 1280
