@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lfsynth.aperture import Sampling
 from lfsynth.errors import InputError
 from lfsynth.pictures import read_linear
 from lfsynth.transfer import Transfer
@@ -102,9 +103,8 @@ def _photograph_of(text: str) -> NDArray[np.float32]:
         )
     planes: list[Plane]
     if command.get("slope") is not None:
-        planes = read_refocused(
-            path, Opening(command["slope"], command.get("radius")), channel=channel
-        ).planes
+        opening = Opening(command["slope"], command.get("radius"), Sampling(command.get("sampling", "views")))
+        planes = read_refocused(path, opening, channel=channel).planes
     else:
         transfer = None if command.get("transfer") is None else Transfer.parse(command["transfer"])
         _, planes = next(iter(read_photographs([path], Reading(transfer, channel, bayer))))

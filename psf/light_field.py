@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lfsynth.aperture import circular, largest_radius
+from lfsynth.aperture import PARTS, Sampling, circular, largest_radius, view_weights
+from lfsynth.dense import refocus_dense
+from lfsynth.disparity import disparity_map
 from lfsynth.errors import InputError
 from lfsynth.lightfield import LightField
 from lfsynth.readers import ReadOptions, read_light_field
@@ -35,10 +37,12 @@ class Opening:
     ----------
     slope : disparity in focus, px a view step, positive nearer than the captured focal plane
     radius : of the aperture in view steps; None: the largest that meets no dead view
+    sampling : how it is sampled
     """
 
     slope: float
     radius: float | None = None
+    sampling: Sampling = Sampling.VIEWS
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +102,10 @@ def photograph(
         raise InputError(
             "--radius", f"an aperture of {radius:g} views lets no light through", "give a radius above 0"
         )
-    aperture = circular(lightfield.grid, radius, centre=lightfield.centre)
-    weights = aperture * lightfield.weights
-    margins = full_aperture_margin(lightfield, [opening.slope], aperture[None])
+    cells = circular(lightfield.grid, radius, centre=lightfield.centre, parts=PARTS)[None]
+    aperture = view_weights(cells)
+    weights = aperture[0] * lightfield.weights
+    margins = full_aperture_margin(lightfield, [opening.slope], aperture)
     left = [side - 2 * margin for side, margin in zip(lightfield.size, margins, strict=True)]
     if min(left) < _LEAST_SIDE:
         raise InputError(
@@ -110,7 +115,12 @@ def photograph(
             "use a slope nearer to 0, or a smaller --radius",
         )
     try:
-        light = refocus(lightfield, [opening.slope], aperture[None], threads=threads)[0, 0]
+        if opening.sampling is Sampling.DENSE:
+            known = lightfield.disparity
+            disparity = disparity_map(lightfield)[0] if known is None else known
+            light = refocus_dense(lightfield, [opening.slope], cells, disparity, threads=threads)[0, 0]
+        else:
+            light = refocus(lightfield, [opening.slope], aperture, threads=threads)[0, 0]
     except ValueError as error:
         raise InputError(source, str(error), "change --slope or --radius") from error
     clipped = _clipped(lightfield, opening.slope, weights)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lfsynth.commands.options import sampling_option
 from lfsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ POLARITIES = ("black-on-white", "white-on-black")
     "--slope", type=float, help="The images are light fields, refocused to this disparity, px a view."
 )
 @click.option("--radius", type=float, help="Of the light fields' aperture, views. Default: all live views.")
+@sampling_option
 @click.option(
     "--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True, help="Estimator."
 )
@@ -176,16 +178,21 @@ def _options(values: dict[str, Any]) -> Options:
 
 def _opening(values: dict[str, Any]) -> Opening | None:
     """How light fields are refocused; None for photographs."""
+    from lfsynth.aperture import Sampling
     from psf.light_field import Opening
 
+    sampling = Sampling(values["sampling"])
     if values["slope"] is None:
         if values["radius"] is not None:
             raise InputError("--radius", "it is given without --slope", "say by --slope where the focus is")
+        if sampling is not Sampling.VIEWS:
+            fault, cure = "it is given without --slope", "say by --slope where the focus is"
+            raise InputError("--aperture-sampling", fault, cure)
         return None
     wrong = [f"--{name}" for name in ("transfer", "bayer", "dark", "sharp") if values[name]]
     if wrong:
         raise InputError(wrong[0], "light fields are read without it", "leave it out")
-    return Opening(values["slope"], values["radius"])
+    return Opening(values["slope"], values["radius"], sampling)
 
 
 def _size(text: str) -> int | None:

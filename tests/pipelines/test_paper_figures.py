@@ -132,7 +132,7 @@ def test_steps_of_a_network(paper: Any, tmp_path: Path) -> None:
     [
         ("fig1", "", "data.lfdof is not given, which fig1 must have"),
         ("fig1", '[fig1]\nfirst = "nowhere"\nsecond = "nowhere"', "nowhere: there is no such folder"),
-        ("fig2", "", "fig2 is not given: the kernels of two cameras"),
+        ("fig2", "", "fig2 is not given: the kernels of cameras"),
         ("fig2", '[[fig2]]\nname = "a"\nfront = "no.npy"\nin = "no.npy"\nback = "no.npy"', "no.npy"),
         ("fig4", '[fig4]\nweights = "no.pth"\npicture = "no.png"', "no.pth: there is no such file"),
     ],

@@ -246,6 +246,10 @@ def test_a_failure_leaves_what_was_there(run: Run, here: Path, monkeypatch: pyte
         ),
         (("--images", "shot.png", "--radius", "3"), "--radius: it is given without --slope"),
         (
+            ("--images", "shot.png", "--aperture-sampling", "dense"),
+            "--aperture-sampling: it is given without --slope",
+        ),
+        (
             ("--images", "shot.png", "--slope", "1", "--bayer", "rggb"),
             "--bayer: light fields are read without it",
         ),
