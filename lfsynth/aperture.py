@@ -170,6 +170,11 @@ def largest_radius(lightfield: LightField) -> float:
     return float(min(to_edge, dead.min() if dead.size else np.inf))
 
 
+def reach(radius: float, blades: int = 0) -> float:
+    """Radius in view steps of the smallest disk about the centre that holds a `circular` or `polygonal` opening."""
+    return radius * math.sqrt(2 * math.pi / (blades * math.sin(2 * math.pi / blades))) if blades else radius
+
+
 def view_weights(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the views, (M, U, V), of openings in PARTS x PARTS parts of a cell, (M, PARTS U, PARTS V)."""
     number, rows, columns = cells.shape

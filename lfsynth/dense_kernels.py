@@ -16,9 +16,6 @@ I64 = NDArray[np.int64]
 BLOCK = 16
 """px, side of the blocks in which the range of disparities is known."""
 
-_NOWHERE = np.float32(-1e9)
-"""Disparity of a pixel that nothing was moved to."""
-
 _SHOWN = np.float32(1e-4)
 """Part of the aperture below which a layer does not count at a pixel: its colour would be rounding."""
 
@@ -28,74 +25,11 @@ _UNHIDDEN = np.float32(1e-3)
 _IN_FOCUS = np.float32(1.0)
 """Distance from focus, px a view step, within which something counts as in focus beside its edge."""
 
+FIRST = np.float32(1.2)
+"""Distance from focus, px a view step, of the first layer that is spread."""
+
 _KEYS = np.float32(-0.6)
 """The parameter of cubic convolution; see `lfsynth.warp`."""
-
-
-@njit(nogil=True, cache=True)
-def move_disparity(centre: F32, du: float, dv: float, out: F32) -> None:
-    """The centre view's disparity as seen from the view ``du, dv`` steps away, nearer points before farther ones.
-
-    What no pixel of the centre view is moved to (it is hidden there, or outside) gets the lesser disparity of the
-    nearest known pixels on both sides, along the row or the column, whichever are closer together: it belongs to what
-    lies behind.
-    """
-    height, width = centre.shape
-    far = height + width
-    out[:] = _NOWHERE
-    for y in range(height):
-        for x in range(width):
-            d = centre[y, x]
-            ty = int(np.floor(y - d * du + 0.5))
-            tx = int(np.floor(x - d * dv + 0.5))
-            if 0 <= ty < height and 0 <= tx < width and d > out[ty, tx]:
-                out[ty, tx] = d
-    above = np.empty((height, width), np.int32)
-    last = np.full(width, -far, np.int32)
-    for y in range(height):
-        for x in range(width):
-            if out[y, x] > _NOWHERE:
-                last[x] = y
-            above[y, x] = last[x]
-    # From the bottom up: rows above are still as they were moved, `below` holds the nearest known row below.
-    last[:] = 2 * far
-    below = np.empty(width, np.float32)
-    row = np.empty(width, np.float32)
-    for y in range(height - 1, -1, -1):
-        row[:] = out[y]
-        left = -far
-        x = 0
-        while x < width:
-            if row[x] > _NOWHERE:
-                last[x], below[x], left = y, row[x], x
-                x += 1
-                continue
-            right = x
-            while right < width and row[right] == _NOWHERE:
-                right += 1
-            reach = right if right < width else 2 * far
-            for hole in range(x, right):
-                up, down = above[y, hole], last[hole]
-                wide, tall = reach - left, down - up
-                if min(wide, tall) < far:
-                    if wide <= tall:
-                        out[y, hole] = min(row[left], row[right])
-                    else:
-                        out[y, hole] = min(out[up, hole], below[hole])
-                    continue
-                # Known on one side alone: the picture's rim.
-                near = min(min(hole - left, reach - hole), min(y - up, down - y))
-                if near >= far:
-                    out[y, hole] = 0
-                elif near == hole - left:
-                    out[y, hole] = row[left]
-                elif near == reach - hole:
-                    out[y, hole] = row[right]
-                elif near == y - up:
-                    out[y, hole] = out[up, hole]
-                else:
-                    out[y, hole] = below[hole]
-            x = right
 
 
 @njit(nogil=True, cache=True)
@@ -106,6 +40,19 @@ def _keys(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32
     w3 = a * s * t * t
     w1 = ((a + np.float32(2)) * t - (a + np.float32(3))) * t * t + np.float32(1)
     return w0, w1, np.float32(1) - w0 - w1 - w3, w3
+
+
+@njit(nogil=True, cache=True)
+def block_extremes(disparity: F32, lows: F32, highs: F32) -> None:
+    """Least and greatest disparity of each block of a map (H, W), to (H / BLOCK, W / BLOCK), rounded up."""
+    lows[:] = np.inf
+    highs[:] = -np.inf
+    height, width = disparity.shape
+    for y in range(height):
+        for x in range(width):
+            i, j = y // BLOCK, x // BLOCK
+            lows[i, j] = min(lows[i, j], disparity[y, x])
+            highs[i, j] = max(highs[i, j], disparity[y, x])
 
 
 @njit(nogil=True, cache=True)
@@ -138,19 +85,24 @@ def _cut_layer(
     left: int,
     channels: int,
     layer: float,
-    inverse: float,
+    inverses: tuple[float, float],
     colour: F32,
     share: F32,
-) -> bool:
-    """A window of a view times the share of each pixel in a layer; False, with nothing written, if it has none."""
+) -> tuple[int, int]:
+    """A window of a view times the share of each pixel in a layer; the first row that has any, and the last, plus 1.
+
+    Of the other rows so many are set to 0 as the kernel reaches.
+    """
     height, width = disparity.shape
     rows, columns = share.shape
     x0, x1 = max(left, 0), min(left + columns, width)
     y0, y1 = max(top, 0), min(top + rows, height)
     if x0 >= x1 or y0 >= y1:
-        return False
-    one, zero = np.float32(1), np.float32(0)
-    total = zero
+        return 0, 0
+    two, one, zero = np.float32(2), np.float32(1), np.float32(0)
+    nearer, farther = inverses
+    spread = layer - slope
+    first, last = rows, 0
     for y in range(rows):
         if y + top < y0 or y + top >= y1:
             share[y] = zero
@@ -161,15 +113,20 @@ def _cut_layer(
         source = disparity[y + top, x0:x1]
         near = nearby[y + top, x0:x1]
         for x in range(line.size):
-            d = near[x] if abs(near[x] - slope) < _IN_FOCUS else source[x]
-            line[x] = max(one - abs(d - layer) * inverse, zero)
+            d = (near[x] if abs(near[x] - slope) < _IN_FOCUS else source[x]) - slope
+            # Up to half the first layer's distance all is in focus.
+            away = max(min(two * d + FIRST, zero), d) + min(max(two * d - FIRST, zero), d) - d
+            line[x] = max(one - max((away - spread) * nearer, (spread - away) * farther), zero)
+        total = zero
         for x in range(line.size):
             total += line[x]
-    if total <= zero:
-        return False
+        if total > zero:
+            first, last = min(first, y), y + 1
+    if first >= last:
+        return 0, 0
     three = np.uint64(3)
-    for y in range(rows):
-        if y + top < y0 or y + top >= y1:
+    for y in range(max(first - 3, 0), min(last + 3, rows)):
+        if y < first or y >= last:
             colour[y] = zero
             continue
         colour[y, : (x0 - left) * channels] = zero
@@ -179,24 +136,29 @@ def _cut_layer(
         line = share[y, x0 - left : x1 - left]
         if channels == 3:
             for x in range(np.uint64(line.size)):
-                first = three * np.uint64(x)
-                target[first] = line[x]
-                target[first + np.uint64(1)] = line[x]
-                target[first + np.uint64(2)] = line[x]
+                red = three * np.uint64(x)
+                target[red] = line[x]
+                target[red + np.uint64(1)] = line[x]
+                target[red + np.uint64(2)] = line[x]
             for i in range(target.size):
                 target[i] *= source[i]
         else:
             for x in range(line.size):
                 target[x] = source[x] * line[x]
-    return True
+    return first, last
 
 
 @njit(nogil=True, fastmath=True, cache=True)
-def _add_rows(source: F32, first: int, at: np.float32, weight: float, sheet: F32) -> None:
-    """Add rows of a window, from row ``first`` + ``at`` on, at in [0, 1), to a sheet of the same row length."""
+def _add_rows(
+    source: F32, filled: tuple[int, int], first: int, at: np.float32, weight: float, sheet: F32
+) -> None:
+    """Add rows of a window, from row ``first`` + ``at`` on, at in [0, 1), to a sheet of the same row length.
+
+    Only the rows from ``filled[0]`` to before ``filled[1]`` are not 0.
+    """
     a0, a1, a2, a3 = _keys(at)
     a0, a1, a2, a3 = a0 * weight, a1 * weight, a2 * weight, a3 * weight
-    for r in range(sheet.shape[0]):
+    for r in range(max(filled[0] - first - 2, 0), min(filled[1] - first + 1, sheet.shape[0])):
         s0, s1, s2, s3 = (
             source[r + first - 1],
             source[r + first],
@@ -235,7 +197,7 @@ def add_layer(
     shifts: F32,
     slope: float,
     layer: float,
-    inverse: float,
+    inverses: tuple[float, float],
     top: int,
     left: int,
     colours: F32,
@@ -256,8 +218,8 @@ def add_layer(
         that it is added to
     shifts : (N, 2) px, where the picture's pixel (0, 0) lies in each view
     slope : in focus
-    layer, inverse : disparity of the layer, and 1 over the distance at which a pixel has no share in it any more; 0
-        where all is one layer
+    layer, inverses : disparity of the layer, and 1 over the distances, nearer and farther, from which on a pixel has
+        no share in it; 0 where none is too far
     top, left : of the tile in the picture
     colours, shares : (T, rows, columns * C) and (T, rows, columns), sums of light and of weight, which are added to
     """
@@ -280,7 +242,7 @@ def add_layer(
         u, v = used[i]
         y0 = int(np.floor(shifts[i, 0] + least_down)) - 1
         x0 = int(np.floor(shifts[i, 1] + least_right)) - 1
-        if _cut_layer(
+        with_share = _cut_layer(
             views[u, v],
             maps[i],
             nearby[i],
@@ -289,10 +251,11 @@ def add_layer(
             left + x0,
             channels,
             layer,
-            inverse,
+            inverses,
             colour,
             share,
-        ):
+        )
+        if with_share[0] < with_share[1]:
             for e in range(starts[i], starts[i + 1]):
                 s = sheets[e]
                 if not filled[s]:
@@ -302,8 +265,8 @@ def add_layer(
                 at = shifts[i, 0] + spread * downs[e]
                 whole = int(np.floor(at))
                 part = np.float32(at - whole)
-                _add_rows(colour, whole - y0, part, weights[e], colour_sheets[s])
-                _add_rows(share, whole - y0, part, weights[e], share_sheets[s])
+                _add_rows(colour, with_share, whole - y0, part, weights[e], colour_sheets[s])
+                _add_rows(share, with_share, whole - y0, part, weights[e], share_sheets[s])
         if i + 1 < len(used) and used[i + 1, 1] == v:
             continue
         for s in range(number):

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from lfsynth import aperture, dense
 from lfsynth.allinfocus import Method, all_in_focus
-from lfsynth.aperture import PARTS, Sampling
+from lfsynth.aperture import Sampling
 from lfsynth.disparity import disparity_map, range_of
 from lfsynth.errors import InputError
 from lfsynth.frame import Frame, resample
+from lfsynth.lens import PLAIN, Lens, Openings, photographs, truth_of
 from lfsynth.lightfield import LightField
 from lfsynth.machine import free_memory
-from lfsynth.refocus import full_aperture_margin, refocus
+from lfsynth.refocus import full_aperture_margin
 
 STOP = math.sqrt(2)
 """Ratio of the radii of apertures one stop apart."""
@@ -41,6 +42,7 @@ class Recipe:
     f_numbers : f-numbers instead, descending
     blades : sides of the aperture; 0 is a disk
     aperture_sampling : how it is sampled
+    lens : what else of a camera the pictures have
     focus : how many focus settings, spread evenly over the scene's disparity range
     slopes : disparities to focus at instead, ascending, the same for each light field
     size : height and width of the pictures; None: the views' own, less the margin
@@ -57,6 +59,7 @@ class Recipe:
     f_numbers: tuple[float, ...] = ()
     blades: int = 0
     aperture_sampling: Sampling = Sampling.VIEWS
+    lens: Lens = PLAIN
     focus: int = 5
     slopes: tuple[float, ...] = ()
     size: tuple[int, int] | None = None
@@ -81,6 +84,7 @@ class Recipe:
         """The recipe as JSON values."""
         values = dataclasses.asdict(self)
         values |= {"ground_truth": self.ground_truth.value, "aperture_sampling": self.aperture_sampling.value}
+        values["lens"] = self.lens.as_json()
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -94,7 +98,7 @@ class Scene:
     ground_truth : (H, W, C) float32 linear light
     slopes : (S,) disparities in focus, ascending (farthest first)
     radii : (M,) radii of the apertures in view steps, ascending
-    weights : (M, U, V) weights of the views, dead ones 0
+    weights : (M, U, V) weights of the views in the picture's middle, dead ones 0
     disparity : (H, W) float32 disparity of the centre view on the pictures' grid: true where the light field
         brought it, else estimated
     step : centre view pixels a picture pixel
@@ -113,8 +117,15 @@ class Scene:
         return np.asarray(np.abs(self.disparity - np.float32(slope)) * np.float32(radius / self.step))
 
 
-def make_scene(lightfield: LightField, recipe: Recipe, *, threads: int = 1) -> Scene:
+def make_scene(lightfield: LightField, recipe: Recipe, *, name: str = "", threads: int = 1) -> Scene:
     """Make the pictures of one scene.
+
+    Parameters
+    ----------
+    lightfield : of the scene
+    recipe : what to make
+    name : of the scene, by which noise is drawn
+    threads : how many to run; the result does not depend on them
 
     Raises
     ------
@@ -122,31 +133,37 @@ def make_scene(lightfield: LightField, recipe: Recipe, *, threads: int = 1) -> S
         If the light field cannot serve the recipe.
     """
     disparity, confidence = disparity_map(lightfield)
-    radii, cells = _apertures(lightfield, recipe)
-    openings = aperture.view_weights(cells)
+    radii, openings = _apertures(lightfield, recipe)
+    weights = openings.weights(lightfield.grid)
     slopes = _slopes(lightfield, range_of(disparity, confidence), recipe)
-    margin = full_aperture_margin(lightfield, slopes, openings)
+    margin = full_aperture_margin(lightfield, slopes, weights)
     frame = _frame(lightfield, recipe, margin)
     _check_memory(lightfield, recipe, frame, len(radii))
     known = disparity if lightfield.disparity is None else lightfield.disparity
     truth = all_in_focus(lightfield, method=recipe.ground_truth, disparity=disparity, threads=threads)
-    if recipe.aperture_sampling is Sampling.DENSE:
-        defocused = dense.refocus_dense(lightfield, slopes, cells, disparity, frame=frame, threads=threads)
-    else:
-        defocused = refocus(lightfield, slopes, openings, frame=frame, threads=threads)
+    defocused = photographs(
+        lightfield,
+        slopes,
+        openings,
+        recipe.lens,
+        disparity=disparity,
+        frame=frame,
+        scene=name,
+        threads=threads,
+    )
     return Scene(
         defocused=defocused,
-        ground_truth=resample(truth, frame),
+        ground_truth=truth_of(resample(truth, frame), lightfield, recipe.lens, frame),
         slopes=slopes,
         radii=radii,
-        weights=openings * lightfield.weights,
+        weights=weights * lightfield.weights,
         disparity=resample(known[:, :, None], frame)[:, :, 0],
         step=frame.step,
     )
 
 
-def _apertures(lightfield: LightField, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radii in view steps, ascending, and the openings in parts of the views' cells, (M, PARTS U, PARTS V)."""
+def _apertures(lightfield: LightField, recipe: Recipe) -> tuple[NDArray[np.float64], Openings]:
+    """Radii in view steps, ascending, and the openings."""
     if recipe.radii:
         radii = np.array(recipe.radii)
     elif recipe.f_numbers:
@@ -161,14 +178,13 @@ def _apertures(lightfield: LightField, recipe: Recipe) -> tuple[NDArray[np.float
             )
         radii = largest / STOP ** np.arange(recipe.apertures - 1, -1, -1)
     radii = np.sort(radii)
-    centre = lightfield.centre
-    grid = lightfield.grid
-    if recipe.blades:
-        blades = recipe.blades
-        return radii, np.stack(
-            [aperture.polygonal(grid, r, blades, centre=centre, parts=PARTS) for r in radii]
-        )
-    return radii, np.stack([aperture.circular(grid, r, centre=centre, parts=PARTS) for r in radii])
+    centre, grid, blades, parts = lightfield.centre, lightfield.grid, recipe.blades, recipe.lens.parts
+    if blades:
+        pupils = [aperture.polygonal(grid, r, blades, centre=centre, parts=parts) for r in radii]
+    else:
+        pupils = [aperture.circular(grid, r, centre=centre, parts=parts) for r in radii]
+    barrel = aperture.reach(float(radii[-1]), blades)
+    return radii, Openings(np.stack(pupils), barrel, recipe.aperture_sampling)
 
 
 def _slopes(lightfield: LightField, disparities: tuple[float, float], recipe: Recipe) -> NDArray[np.float64]:
@@ -202,6 +218,8 @@ def _check_memory(lightfield: LightField, recipe: Recipe, frame: Frame, aperture
     needed = 4 * recipe.pairs * height * width * lightfield.views.shape[4]
     if recipe.aperture_sampling is Sampling.DENSE:
         needed += dense.memory(lightfield, apertures)
+    if recipe.lens.highlights:
+        needed += lightfield.views.nbytes + needed
     free = free_memory()
     if needed > free:
         raise InputError(

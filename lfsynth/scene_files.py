@@ -99,7 +99,7 @@ def write_scene(
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check its permissions") from error
     lightfield = read_light_field(path, dataclasses.replace(options, threads=threads))
-    made = make_scene(lightfield, recipe, threads=threads)
+    made = make_scene(lightfield, recipe, name=scene, threads=threads)
     split = split_of(scene, recipe.test_fraction)
     inputs, maps = dataset.inputs(split, scene), dataset.defocus_maps(split, scene)
     folders = [inputs, maps] if recipe.defocus_maps else [inputs]
@@ -178,6 +178,7 @@ class _Rows:
             "height": height,
             "width": width,
             "step": made.step,
+            **({"lens": lens} if (lens := recipe.lens.as_json()) else {}),
         }
 
     def views(self, aperture: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from lfsynth.commands.options import (
     METHODS,
     bits_option,
     blades_option,
+    camera,
     numbers,
     reading,
     sampling_option,
@@ -21,6 +22,7 @@ from lfsynth.commands.options import (
 from lfsynth.errors import InputError
 
 if TYPE_CHECKING:
+    from lfsynth.lens import Lens
     from lfsynth.readers import ReadOptions
 
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     epilog="\b\nExamples:\n"
     "  lfsynth generate --lf-dir raw/ --out lfdof/\n"
     "  lfsynth generate --lf-dir raw/ --out lfdof/ --size 688x1008 --bits 16 --defocus-maps\n"
-    "  lfsynth generate --lf-dir raw/ --out lfdof/ --radii 2,4,6 --slopes=-1,0,1 --dry-run",
+    "  lfsynth generate --lf-dir raw/ --out lfdof/ --radii 2,4,6 --slopes=-1,0,1 --dry-run\n"
+    "  lfsynth generate --lf-dir raw/ --out lfdof/ --cats-eye 0.7 --noise-model 2e-4,1e-3 --psf psf/g_optical.npy",
 )
 @click.option(
     "--lf-dir",
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 @click.option("--f-numbers", metavar="N,N,...", help="Apertures by f-number, where light fields tell it.")
 @blades_option
 @sampling_option
+@camera
 @click.option(
     "--focus", default=5, show_default=True, type=click.IntRange(1, 100), help="How many focus settings."
 )
@@ -108,6 +112,7 @@ def command(
     jobs: int | None,
     cluster: str | None,
     dry_run: bool,
+    lens: Lens,
     options: ReadOptions,
 ) -> int:
     """Make defocused / all-in-focus pairs from light fields, in the LFDOF layout.
@@ -136,6 +141,7 @@ def command(
         f_numbers=numbers("--f-numbers", f_numbers, positive=True),
         blades=blades,
         aperture_sampling=Sampling(sampling),
+        lens=lens,
         focus=focus,
         slopes=numbers("--slopes", slopes),
         size=size_of(size),

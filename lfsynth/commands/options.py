@@ -18,6 +18,7 @@ from lfsynth.errors import InputError
 if TYPE_CHECKING:
     from lfsynth.frame import Frame
     from lfsynth.readers import ReadOptions
+    from lfsynth.sensor import SensorNoise
 
 Command = Callable[..., Any]
 
@@ -76,6 +77,79 @@ sampling_option = click.option(
     type=click.Choice(SAMPLINGS),
     help="At the captured views alone, which blurs by a spot for each; or densely, by disparity, as a lens does.",
 )
+
+
+_CAMERA = (
+    click.option(
+        "--cats-eye",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        metavar="FRACTION",
+        help="Cut the aperture towards the corners: there the rims of the barrel are displaced by that part of its "
+        "radius, 0 to 1.",
+    ),
+    click.option(
+        "--recover-highlights",
+        "highlights",
+        type=click.FloatRange(0, 16),
+        default=0.0,
+        metavar="STOPS",
+        help="Take small, sharply bounded clipped lights for so much brighter than white. Their brightness is not "
+        "in the data: it is your assumption.",
+    ),
+    click.option(
+        "--noise-model",
+        metavar="GAIN,READ",
+        help="Add a sensor's noise to the blurred pictures: variance GAIN * signal + READ^2, linear light, white is 1.",
+    ),
+    click.option(
+        "--psf",
+        type=click.Path(path_type=Path),
+        help="Convolve the blurred pictures with a camera's kernel in focus, .npy as psf estimate writes it.",
+    ),
+)
+
+
+def camera(command: Command) -> Command:
+    """Add options that say what else of a camera pictures have; the command takes them as ``lens: Lens``."""
+
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any,
+        cats_eye: float,
+        highlights: float,
+        noise_model: str | None,
+        psf: Path | None,
+        **others: Any,
+    ) -> Any:
+        from lfsynth.camera_psf import read_camera_psf
+        from lfsynth.lens import Lens
+
+        lens = Lens(
+            cats_eye=cats_eye,
+            highlights=highlights,
+            noise=None if noise_model is None else _sensor_noise(noise_model),
+            psf=None if psf is None else read_camera_psf(psf),
+        )
+        return command(*arguments, lens=lens, **others)
+
+    for decorator in reversed(_CAMERA):
+        with_options = decorator(with_options)
+    return with_options
+
+
+def _sensor_noise(text: str) -> SensorNoise:
+    from lfsynth.sensor import SensorNoise
+
+    try:
+        gain, read = (float(part) for part in text.split(","))
+    except ValueError:
+        fault = f"{text!r} is not of the form GAIN,READ"
+        raise InputError("--noise-model", fault, "give two numbers, as 2e-4,1e-3") from None
+    if not (0 <= gain < 1 and 0 <= read < 1):
+        cure = "give fractions of white, 0 to below 1"
+        raise InputError("--noise-model", f"{text!r} holds a number out of range", cure)
+    return SensorNoise(gain, read)
 
 
 def reading(command: Command) -> Command:

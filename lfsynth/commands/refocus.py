@@ -10,6 +10,7 @@ import click
 from lfsynth.commands.options import (
     bits_option,
     blades_option,
+    camera,
     check_output,
     frame_of,
     numbers,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lfsynth.lens import Lens
     from lfsynth.lightfield import LightField
     from lfsynth.readers import ReadOptions
 
@@ -46,6 +48,7 @@ SWEEP_FPS = 12.0
 @click.option("--inner-radius", type=float, help="Radius of a central stop, as of a mirror lens.")
 @blades_option
 @sampling_option
+@camera
 @click.option(
     "--mask",
     type=click.Path(path_type=Path),
@@ -68,18 +71,18 @@ def command(
     size: str,
     bits: str,
     out: Path,
+    lens: Lens,
     options: ReadOptions,
 ) -> None:
     """Refocus a light field through a synthetic aperture."""
     import numpy as np
 
     from lfsynth import pictures
-    from lfsynth.aperture import Sampling, view_weights
-    from lfsynth.dense import refocus_dense
+    from lfsynth.aperture import Sampling
     from lfsynth.disparity import disparity_map, range_of
+    from lfsynth.lens import Openings, photographs
     from lfsynth.machine import cores
-    from lfsynth.readers import read_light_field
-    from lfsynth.refocus import refocus
+    from lfsynth.readers import light_field_name, read_light_field
     from lfsynth.transfer import SRGB, encode
 
     if sweep == (slope is not None):
@@ -91,27 +94,34 @@ def command(
         raise InputError("--bits", "animations have 8 bits a channel", "leave it out")
     _refuse_together({"--radius": radius, "--f-number": f_number, "--mask": mask})
     _refuse_together({"--inner-radius": inner_radius, "--blades": blades or None, "--mask": mask})
+    # Where the barrel of a mask's lens is, no number tells.
+    _refuse_together({"--cats-eye": lens.cats_eye or None, "--mask": mask})
     check_output(out, path, (".gif", ".png", ".apng") if sweep else (".png", ".tif", ".tiff"))
     lightfield = read_light_field(path, options)
     if mask is not None:
-        cells = _custom(mask, lightfield)
+        pupil, barrel = _custom(mask, lightfield), 0.0
     else:
-        cells = _opening(lightfield, radius, f_number, inner_radius, blades)
-    dense = Sampling(sampling) is Sampling.DENSE
-    if sweep or dense:
+        pupil, barrel = _opening(lightfield, radius, f_number, inner_radius, blades, lens.parts)
+    openings = Openings(pupil[None], barrel, Sampling(sampling))
+    disparity = None
+    if sweep or openings.sampling is Sampling.DENSE:
         disparity, confidence = disparity_map(lightfield)
-    if sweep:
-        nearest, farthest = range_of(disparity, confidence)
-        slopes = farthest + (nearest - farthest) * (1 - np.cos(np.linspace(0, np.pi, SWEEP_FRAMES))) / 2
+        if sweep:
+            nearest, farthest = range_of(disparity, confidence)
+            ramp = (1 - np.cos(np.linspace(0, np.pi, SWEEP_FRAMES))) / 2
+            slopes = farthest + (nearest - farthest) * ramp
     frame = frame_of(size, lightfield.size)
     try:
-        if dense:
-            made = refocus_dense(lightfield, slopes, cells[None], disparity, frame=frame, threads=cores())[
-                :, 0
-            ]
-        else:
-            weights = view_weights(cells[None])
-            made = refocus(lightfield, slopes, weights, frame=frame, threads=cores())[:, 0]
+        made = photographs(
+            lightfield,
+            slopes,
+            openings,
+            lens,
+            disparity=disparity,
+            frame=frame,
+            scene=light_field_name(path),
+            threads=cores(),
+        )[:, 0]
     except ValueError as error:
         raise InputError(path, str(error), "change --slope or the aperture") from error
     if sweep:
@@ -135,8 +145,9 @@ def _opening(
     f_number: float | None,
     inner_radius: float | None,
     blades: int,
-) -> NDArray[np.float64]:
-    """Parts of the views' cells, (PARTS U, PARTS V), that an aperture given by numbers leaves open."""
+    parts: int,
+) -> tuple[NDArray[np.float64], float]:
+    """Parts of the views' cells that an aperture given by numbers leaves open, and the radius that holds it."""
     from lfsynth import aperture
 
     if f_number is not None:
@@ -146,12 +157,14 @@ def _opening(
     grid, centre = lightfield.grid, lightfield.centre
     try:
         if blades:
-            return aperture.polygonal(grid, radius, blades, centre=centre, parts=aperture.PARTS)
-        if inner_radius is not None:
-            return aperture.ring(grid, radius, inner_radius, centre=centre, parts=aperture.PARTS)
-        return aperture.circular(grid, radius, centre=centre, parts=aperture.PARTS)
+            opening = aperture.polygonal(grid, radius, blades, centre=centre, parts=parts)
+        elif inner_radius is not None:
+            opening = aperture.ring(grid, radius, inner_radius, centre=centre, parts=parts)
+        else:
+            opening = aperture.circular(grid, radius, centre=centre, parts=parts)
     except ValueError as error:
         raise InputError("aperture", str(error), "correct --radius, --inner-radius or --blades") from error
+    return opening, aperture.reach(radius, blades)
 
 
 def _custom(path: Path, lightfield: LightField) -> NDArray[np.float64]:

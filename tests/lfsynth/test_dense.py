@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from lfsynth.aperture import PARTS, circular, view_weights
 from lfsynth.dense import box_taps, memory, refocus_dense
-from lfsynth.dense_kernels import move_disparity
+from lfsynth.dense_disparity import doubted_shares, enlarged, seen_by_views
+from lfsynth.dense_disparity_kernels import BLOCK, move_disparity
 from lfsynth.disparity import disparity_map
 from lfsynth.frame import Frame, resample
 from lfsynth.lightfield import LightField
@@ -205,8 +206,69 @@ def test_grey_light_fields(occluded: SimulatedScene) -> None:
     grey = np.ascontiguousarray(occluded.lightfield.views[..., 1:2])
     lf = replace(occluded.lightfield, views=grey)
     made = refocus_dense(lf, [0.0], cells(lf, 3.5), occluded.disparity)
-    colour = refocus_dense(occluded.lightfield, [0.0], cells(lf, 3.5), occluded.disparity)
-    np.testing.assert_allclose(made[..., 0], colour[..., 1], atol=3e-6)
+    colour = refocus_dense(
+        replace(lf, views=grey.repeat(3, axis=-1)), [0.0], cells(lf, 3.5), occluded.disparity
+    )
+    np.testing.assert_allclose(made.repeat(3, axis=-1), colour, atol=3e-6)
+
+
+def test_where_views_contradict_the_disparity_the_captured_ones_are_taken(occluded: SimulatedScene) -> None:
+    lf = occluded.lightfield
+    opening = cells(lf, 3.5)
+    wrong = flat(lf, -2.0)  # the nearer things are missed
+    truth = occluded.thin_lens(2.0, 3.5, spacing=7 / 65)
+    inside = (slice(16, -16), slice(16, -16))
+    made = rms((refocus_dense(lf, [2.0], opening, wrong)[0, 0] - truth)[inside])
+    plain = rms((refocus(lf, [2.0], view_weights(opening))[0, 0] - truth)[inside])
+    # What is in focus would be spread, with four times the error of the plain sum.
+    assert made < 0.5 * plain
+
+
+def used_of(lightfield: LightField) -> NDArray[np.int64]:
+    return np.argwhere(lightfield.weights > 0)
+
+
+def test_a_true_disparity_is_doubted_at_edges_alone(occluded: SimulatedScene) -> None:
+    lf = occluded.lightfield
+    _, doubted = seen_by_views(lf, occluded.disparity, used_of(lf), threads=1)
+    assert doubted.views.shape == (7, 7, 24, 28, 1)
+    near = ndimage.maximum_filter(occluded.disparity, 17) - ndimage.minimum_filter(occluded.disparity, 17)
+    # The centre view is where its own map says; blocks are judged with those beside them.
+    apart = near.reshape(24, BLOCK, 28, BLOCK).max(axis=(1, 3)) == 0
+    assert apart.sum() > 30
+    assert doubted.views[3, 3].max() == 0
+    assert doubted.views[2:5, 2:5, apart].max() == 0
+
+
+def test_a_wrong_disparity_is_doubted_where_there_is_something_to_see(occluded: SimulatedScene) -> None:
+    lf = occluded.lightfield
+    wrong = occluded.disparity + np.float32(3)
+    _, doubted = seen_by_views(lf, wrong, used_of(lf), threads=2)
+    assert doubted.views[0, 0, 6:-6, 6:-6].mean() > 0.5
+    smooth = replace(lf, views=np.full_like(lf.views, 0.3))
+    _, doubted = seen_by_views(smooth, wrong, used_of(lf), threads=1)
+    assert doubted.views.max() == 0
+
+
+def test_doubt_is_shared_as_light_is(occluded: SimulatedScene) -> None:
+    lf = occluded.lightfield
+    weights = view_weights(cells(lf, 2.0, 3.5))
+    blocks = np.zeros((*lf.grid, 24, 28, 1), np.float32)
+    blocks[3, 3] = 1
+    shares = doubted_shares(
+        replace(lf, views=blocks, disparity=None), np.array([-1.0, 1.0]), weights, threads=1
+    )
+    assert shares.shape == (2, 2, 24, 28)
+    parts = weights[:, 3, 3] / weights.sum(axis=(1, 2))
+    np.testing.assert_allclose(shares[:, :, 12, 14], [parts, parts], rtol=1e-5)
+
+
+def test_blocks_are_enlarged_between_their_middles() -> None:
+    blocks = np.arange(6, dtype=np.float32)[None].repeat(4, axis=0)
+    fine = enlarged(blocks, (14, 22))
+    assert fine.shape == (14, 22)
+    # The middle of block n lies at BLOCK n + (BLOCK - 1) / 2.
+    np.testing.assert_allclose(fine[0, 2:22], (np.arange(2, 22) - (BLOCK - 1) / 2) / BLOCK, atol=1e-6)
 
 
 def test_disparity_moves_with_what_it_belongs_to() -> None:
@@ -231,8 +293,8 @@ def test_box_taps_have_the_width_of_a_box() -> None:
         assert taps.min() >= 0
 
 
-def test_memory_holds_two_maps_a_view(small: LightField) -> None:
-    assert memory(small, 3) == 4 * 40 * 56 * (2 * 25 + 3 * 4)
+def test_memory_holds_two_maps_a_view_and_pictures_of_a_slope(small: LightField) -> None:
+    assert memory(small, 3) == 4 * 40 * 56 * (2 * 25 + 3 * 10)
 
 
 def test_refuses_what_does_not_fit(occluded: SimulatedScene) -> None:
