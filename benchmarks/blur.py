@@ -206,12 +206,11 @@ def edges(disparity: Picture) -> NDArray[np.bool_]:
 
 
 def kernels() -> None:
-    pose = Pose(shape=(620, 760), grid=(5, 4), pitch=132.0, radius=34.0, distance=6000.0, tilt=(0.0, 0.0))
+    pose = Pose(shape=(620, 760), grid=(4, 3), pitch=180.0, radius=50.0, distance=6000.0, tilt=(0.0, 0.0))
     radius, noise = 4.3, ViewNoise(Noise((1e-4,), (0.0,), (0.0,)))
     weights = np.ones((9, 9), np.float32)
     print(f"{'|d - s|':>8} {'':8} {'correlation':>12} {'lattice score':>14}  model")
     for away in (2.0, 3.0, 5.0):
-        size = 2 * int(np.ceil(radius * away + 4)) + 1
         lightfield = project_target(
             pose,
             away / 2,
@@ -224,21 +223,21 @@ def kernels() -> None:
         cells = opening(lightfield, radius)
         slopes = [-away / 2]
         margin = max(full_aperture_margin(lightfield, slopes, view_weights(cells)))
-        disk = gaussian_filter(kernel(Pillbox(radius * away), size), 0.5)
         for name, picture in (
             ("sum", refocus(lightfield, slopes, view_weights(cells))),
             ("dense", refocus_dense(lightfield, slopes, cells, disparity)),
         ):
             light = np.ascontiguousarray(picture[0, 0, margin:-margin, margin:-margin, 0])
             try:
-                found = estimate([detect(light, size=size)], size, options=Options(error_bar=False))
+                found = estimate([detect(light)], None, options=Options(error_bar=False))
             except InputError as error:
                 print(f"{away:8.0f} {name:8} refused: {error}", flush=True)
                 continue
             best = choose(found.system)[0].fit
+            disk = gaussian_filter(kernel(Pillbox(radius * away), len(found.system)), 0.5)
             agreement = compare_two(disk, found.system).aligned.correlation
             score = find_lattice(found.system).score
-            values = ", ".join(f"{key} {value:.2f}" for key, value in best.values.items())
+            values = ", ".join(f"{key} {value:.2f}" for key, value in best.parameters.items())
             print(
                 f"{away:8.0f} {name:8} {agreement:12.4f} {score:14.1f}  {best.family}: {values}", flush=True
             )

@@ -309,12 +309,26 @@ def _layers(low: float, high: float, slope: float) -> NDArray[np.float64]:
 
 
 def box_taps(width: float) -> NDArray[np.float32]:
-    """Weights of the pixels under a box of a width in px, middle first, so that their variance is the box's."""
-    variance = width * width / 12
-    whole = 0
-    while 2 * sum(k * k for k in range(1, whole + 2)) / (2 * whole + 3) <= variance:
-        whole += 1
-    squares = 2 * sum(k * k for k in range(1, whole + 1))
-    part = (variance * (2 * whole + 1) - squares) / (2 * (whole + 1) ** 2 - 2 * variance)
-    taps = np.array([1.0] * (whole + 1) + [part])
-    return np.asarray(taps / (2 * taps.sum() - 1), np.float32)
+    """Weights of the pixels under a box of a width in px, middle first, so that their variance is the box's.
+
+    From 2 px on, as of the box itself, nothing is left of a wave as long as the box is wide: spots that far apart
+    become one even surface. Weights may be as low as -0.03.
+    """
+    if width < 1:
+        rim = width * width / 24
+        return np.array([1 - 2 * rim, rim], np.float32)
+    if width < 2:
+        part = (width * width - 1) / 3
+        wide = box_taps(2.0)
+        wide *= np.float32(part)
+        narrow = box_taps(np.nextafter(1.0, 0.0))
+        wide[: narrow.size] += np.float32(1 - part) * narrow
+        return wide
+    whole = math.ceil((width - 1) / 2 - 1e-9)
+    wave = np.cos(2 * np.pi / width * np.arange(whole + 1))
+    rim = -(1 + 2 * wave[1:whole].sum()) / (2 * wave[whole])
+    taps = np.array([1.0] * whole + [rim])
+    taps /= 2 * taps.sum() - 1
+    sharper = float((taps * np.arange(whole + 1) ** 2).sum()) - width * width / 24
+    both = np.concatenate([taps[:0:-1], taps])
+    return np.asarray(np.convolve(both, [-sharper, 1 + 2 * sharper, -sharper])[whole + 1 :], np.float32)

@@ -285,12 +285,16 @@ def test_disparity_moves_with_what_it_belongs_to() -> None:
 
 
 def test_box_taps_have_the_width_of_a_box() -> None:
-    for width in (0.0, 0.3, 1.0, 2.0, 3.7, 8.0):
+    for width in (0.0, 0.3, 1.0, 1.6, 2.0, 2.5, 3.7, 4.0, 8.0):
         taps = box_taps(width).astype(np.float64)
         at = np.arange(taps.size)
         assert 2 * taps.sum() - taps[0] == pytest.approx(1, abs=1e-6)
         assert 2 * (taps * at**2).sum() == pytest.approx(width**2 / 12, abs=1e-5)
-        assert taps.min() >= 0
+        assert taps.min() >= -0.03
+        if width >= 2:
+            assert taps[0] + 2 * (taps * np.cos(2 * np.pi / width * at))[1:].sum() == pytest.approx(
+                0, abs=1e-6
+            )
 
 
 def test_memory_holds_two_maps_a_view_and_pictures_of_a_slope(small: LightField) -> None:
