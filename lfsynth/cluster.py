@@ -64,7 +64,8 @@ def connected(address: str, notice: Callable[[str], None]) -> Iterator[None]:
     ended = threading.Event()
     try:
         _wait_for_worker(client, address)
-        watch = threading.Thread(target=_watch, args=(client, notice, ended), daemon=True)
+        workers = set(client.nthreads())
+        watch = threading.Thread(target=_watch, args=(client, workers, notice, ended), daemon=True)
         watch.start()
         with parallel_config(backend=_Backend(client=client)):
             yield
@@ -83,9 +84,15 @@ def _wait_for_worker(client: distributed.Client, address: str) -> None:
         raise InputError(address, "the scheduler has no workers", cure) from error
 
 
-def _watch(client: distributed.Client, notice: Callable[[str], None], ended: threading.Event) -> None:
-    """Tell of workers that are lost; what they had, others do."""
-    before: set[str] = set()
+def _watch(
+    client: distributed.Client, before: set[str], notice: Callable[[str], None], ended: threading.Event
+) -> None:
+    """Tell of workers that are lost; what they had, others do.
+
+    Parameters
+    ----------
+    before : the workers as the batch begins: one of them may be lost before the first look
+    """
     last = False
     while not last:
         last = ended.wait(WATCH)
