@@ -31,7 +31,7 @@ def pictures(out: Path, kind: str) -> dict[str, np.ndarray]:
 
 def test_all_of_a_camera(run, tmp_path: Path, raw: Path, psf: Path, contents) -> None:
     options = ["--cats-eye", 0.8, "--recover-highlights", 3, "--noise-model", "1e-3,0.002", "--psf", psf]
-    options += [*ONE, "--aperture-sampling", "views", "--limit", 2]
+    options += [*ONE, "--aperture-sampling", "dense", "--limit", 2]
     for jobs in (1, 2):
         arguments = ["--lf-dir", raw, "--out", tmp_path / f"out{jobs}", "--jobs", jobs]
         assert run("generate", *arguments, *options).code == 0
