@@ -140,9 +140,13 @@ class Rays:
 
     def coverage(self, shifts: NDArray[np.float32], window: tuple[int, int, int, int]) -> NDArray[np.float32]:
         """Weight of the views that reach each pixel of a window (top, left, rows, columns), (M, rows, columns)."""
-        reached = []
-        for axis in (0, 1):
-            at = window[axis] + np.arange(window[2 + axis]) + shifts[:, axis, None]
-            reached.append(((at >= 0) & (at <= self.maps.shape[1 + axis] - 1)).astype(np.float32))
-        down, across = reached
-        return np.asarray((self.weights[:, :, None] * down).swapaxes(1, 2) @ across)
+        number, rows, columns = len(self.weights), *window[2:]
+        least = np.clip(np.ceil(-shifts - window[:2]).astype(int), 0, window[2:])
+        ends = np.floor(np.array(self.maps.shape[1:]) - 1 - shifts - window[:2]).astype(int) + 1
+        ends = np.clip(ends, 0, window[2:])
+        if not least.any() and (ends == window[2:]).all():
+            return np.broadcast_to(self.areas[:, None, None], (number, rows, columns))
+        reached = np.zeros((number, rows, columns), np.float32)
+        for weights, (top, left), (bottom, right) in zip(self.weights.T, least, ends, strict=True):
+            reached[:, top:bottom, left:right] += weights[:, None, None]
+        return reached
