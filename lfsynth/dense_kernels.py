@@ -48,14 +48,19 @@ def _keys(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32
 @njit(nogil=True, cache=True)
 def block_extremes(disparity: F32, lows: F32, highs: F32) -> None:
     """Least and greatest disparity of each block of a map (H, W), to (H / BLOCK, W / BLOCK), rounded up."""
-    lows[:] = np.inf
-    highs[:] = -np.inf
     height, width = disparity.shape
-    for y in range(height):
-        for x in range(width):
-            i, j = y // BLOCK, x // BLOCK
-            lows[i, j] = min(lows[i, j], disparity[y, x])
-            highs[i, j] = max(highs[i, j], disparity[y, x])
+    low, high = np.empty(width, np.float32), np.empty(width, np.float32)
+    for i in range(lows.shape[0]):
+        low[:] = np.inf
+        high[:] = -np.inf
+        for y in range(i * BLOCK, min((i + 1) * BLOCK, height)):
+            row = disparity[y]
+            for x in range(width):
+                low[x] = low[x] if low[x] < row[x] else row[x]
+                high[x] = high[x] if high[x] > row[x] else row[x]
+        for j in range(lows.shape[1]):
+            lows[i, j] = low[j * BLOCK : (j + 1) * BLOCK].min()
+            highs[i, j] = high[j * BLOCK : (j + 1) * BLOCK].max()
 
 
 @njit(nogil=True, cache=True)
@@ -115,14 +120,23 @@ def _cut_layer(
         line = share[y, x0 - left : x1 - left]
         source = disparity[y + top, x0:x1]
         near = nearby[y + top, x0:x1]
+        # Comparisons one by one rather than min and max, which are slower for what they do with NaN.
         for x in range(line.size):
-            d = (near[x] if abs(near[x] - slope) < _IN_FOCUS else source[x]) - slope
+            beside, own = near[x] - slope, source[x] - slope
+            d = beside if abs(beside) < _IN_FOCUS else own
             # Up to half the first layer's distance all is in focus.
-            away = max(min(two * d + FIRST, zero), d) + min(max(two * d - FIRST, zero), d) - d
-            line[x] = max(one - max((away - spread) * nearer, (spread - away) * farther), zero)
-        some = 0
+            above, below = two * d + FIRST, two * d - FIRST
+            above = above if above < zero else zero
+            below = below if below > zero else zero
+            away = (above if above > d else d) + (below if below < d else d) - d - spread
+            over, under = away * nearer, -away * farther
+            part = one - (over if over > under else under)
+            line[x] = part if part > zero else zero
+        some = False
         for x in range(line.size):
-            some += line[x] > zero
+            if line[x] > zero:
+                some = True
+                break
         if some:
             first, last = min(first, y), y + 1
     if first >= last:
