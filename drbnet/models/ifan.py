@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -185,7 +186,11 @@ class IFAN(nn.Module):
         def whole(feature: Tensor) -> Callable[[slice], Tensor]:
             filters: Tensor = self.F[-1](feature)
             found.append(filters)
-            return lambda part: filters[:, part]
+            # Cut once: each slice of its own would make a gradient as large as all filters.
+            sizes = [TAPS * DEEP] * (2 * FILTERS) + [DEEP] * FILTERS
+            starts = accumulate(sizes, initial=0)
+            pieces = dict(zip(starts, torch.split_with_sizes(filters, sizes, dim=1), strict=False))
+            return lambda part: pieces[part.start]
 
         output, disparity = self._run(views, whole)
         return Run(output, found[0], disparity)

@@ -63,6 +63,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """As the class says."""
+        # In the channels-last format oneDNN's gradient by the weights takes a hundred times as long for dilated
+        # convolutions of 96 channels.
+        x = x.contiguous() if x.device.type == "cpu" and torch.is_grad_enabled() else x
         maps = x
         for layer in self.scale[:-1]:
             maps = _lrelu(layer(maps))
@@ -72,7 +75,8 @@ class Block(nn.Module):
             self._dilated(x, dilation) * maps[:, number : number + 1] * shapes
             for number, dilation in enumerate(DILATIONS)
         ]
-        return _lrelu(self.fusion(torch.cat(weighed, 1)))
+        together = torch.cat(weighed, 1).contiguous(memory_format=torch.channels_last)
+        return _lrelu(self.fusion(together))
 
     def _dilated(self, x: Tensor, dilation: int) -> Tensor:
         return _lrelu(functional.conv2d(x, self.shared.weight, padding=2 * dilation, dilation=dilation))
