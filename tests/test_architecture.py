@@ -141,6 +141,14 @@ def test_every_module_says_what_it_is() -> None:
     assert [named(path) for path in spoken_for if not ast.get_docstring(ast.parse(path.read_text()))] == []
 
 
+def test_benchmarks_find_the_packages_whose_names_files_beside_them_have() -> None:
+    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    hidden = {path.stem for path in files} & set(PACKAGES)
+    need = {path for path in files if top_level(imports(path.read_text())) & hidden}
+    assert need
+    assert [named(path) for path in need if "sys.path" not in path.read_text()] == []
+
+
 def test_no_module_is_long() -> None:
     lines = {named(path): len(path.read_text().splitlines()) for path in MODULES}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
